@@ -1,0 +1,1 @@
+"""Ways to spread a shard's images over processors."""

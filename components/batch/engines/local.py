@@ -1,0 +1,120 @@
+"""The engine for one machine: a pool of worker processes that may die one by one."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import TimeoutError as ImageTimeoutError
+from concurrent.futures import as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pebble import ProcessExpired, ProcessPool
+
+from components.batch.journal import Journal
+from components.batch.manifest import ImageRow
+from components.batch.shards import Shard
+from components.batch.sources import ImageRef
+from components.batch.worker import WorkOrder, crash_fault, start_worker, work
+from components.errors import ImageFault, Reason
+
+OnRow = Callable[[ImageRow], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalEngine:
+    """A running pool. Several threads may blur shards on it at the same time."""
+
+    order: WorkOrder
+    pool: ProcessPool
+
+    def blur_shard(self, shard: Shard, on_row: OnRow = lambda row: None) -> list[ImageRow]:
+        """Bring every image of a shard to its end state.
+
+        What an interrupted run has finished is taken from the journal. Images in whose hands a worker died come last,
+        one at a time, so that a poison file cannot keep the others waiting.
+
+        Args:
+            shard: what to blur.
+            on_row: called for each row as it is ready, in this thread.
+
+        Returns:
+            One row for each image, in any order.
+
+        Raises:
+            StreetveilError: the destination cannot be written to.
+        """
+        journal = Journal(self.order.destination, shard.id)
+        done = journal.rows()
+        suspects = journal.attempts()
+        rows = [done[image.path] for image in shard.images if self._is_kept(done.get(image.path), image)]
+        for row in rows:
+            on_row(row)
+        kept = {row.path for row in rows}
+        left = [image for image in shard.images if image.path not in kept]
+        later = [image for image in left if image.path in suspects]
+        for row in self._work([image for image in left if image.path not in suspects], journal, later):
+            rows.append(row)
+            on_row(row)
+        while later:
+            again: list[ImageRef] = []
+            for image in later:
+                for row in self._work([image], journal, again):
+                    rows.append(row)
+                    on_row(row)
+            later = again
+        return rows
+
+    def _is_kept(self, row: ImageRow | None, image: ImageRef) -> bool:
+        """Whether a journal row still speaks of this file, and its output stands."""
+        if row is None or (row.input_size_bytes, row.input_modified_ns) != (image.size_bytes, image.modified_ns):
+            return False
+        return row.output_sha256 is None or self.order.destination.exists(image.path)
+
+    def _work(self, images: list[ImageRef], journal: Journal, crashed: list[ImageRef]) -> Iterator[ImageRow]:
+        """Rows as they are ready; images whose worker died go to `crashed`, until their attempts are used up."""
+        batch = self.order.params.batch
+        futures = {
+            self.pool.schedule(work, args=(journal.shard_id, image), timeout=batch.image_timeout_s): image for image in images
+        }
+        try:
+            for future in as_completed(futures):
+                image = futures[future]
+                try:
+                    yield future.result()
+                except ImageTimeoutError:
+                    detail = f"not done after {batch.image_timeout_s:g} s (batch.image_timeout_s); the file may be hostile"
+                    yield self._quarantine(image, journal, ImageFault(Reason.TIMEOUT, detail))
+                except ProcessExpired:
+                    attempts = journal.attempts().get(image.path, 0)
+                    if attempts < batch.max_attempts:
+                        crashed.append(image)
+                    else:
+                        yield self._quarantine(image, journal, crash_fault(attempts))
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def _quarantine(self, image: ImageRef, journal: Journal, fault: ImageFault) -> ImageRow:
+        row = self.order.quarantined(image, max(1, journal.attempts().get(image.path, 1)), fault)
+        journal.end(row)
+        return row
+
+
+@contextmanager
+def local_engine(order: WorkOrder, workers: int) -> Iterator[LocalEngine]:
+    """A pool of worker processes for as long as the block lasts; on an error they are stopped at once."""
+    pool = ProcessPool(
+        max_workers=workers,
+        initializer=start_worker,
+        initargs=(order,),
+        context=multiprocessing.get_context("spawn"),
+    )
+    try:
+        yield LocalEngine(order, pool)
+        pool.close()
+    except BaseException:
+        pool.stop()
+        raise
+    finally:
+        pool.join()

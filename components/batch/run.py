@@ -1,0 +1,179 @@
+"""A run over one day, step by step. A flow or a command decides when each step is taken; this says what it is."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.batch.journal import Journal
+from components.batch.manifest import PUBLISHED, ImageRow, commit_manifest, read_rows
+from components.batch.run_key import RunKey, acquire_run_key
+from components.batch.shards import Shard, plan_shards
+from components.batch.sources import ImageRef, list_images
+from components.batch.storage import STATE_FOLDER, LocalStorage, open_destination
+from components.batch.worker import WorkOrder
+from components.detection.bundle import Bundle
+from components.detection.onnx_runtime import Device
+from components.errors import ImageFault, Reason, StreetveilError
+from components.settings import PROJECT_ROOT, Environment, Params
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """An open run.
+
+    Attributes:
+        order: what every worker is told.
+        storage: the destination.
+        destination: its folder, as the user named it.
+        key: the day's secret.
+    """
+
+    order: WorkOrder
+    storage: LocalStorage
+    destination: Path
+    key: RunKey
+
+
+@contextmanager
+def open_run(
+    source: Path,
+    destination: Path,
+    bundle: Bundle,
+    params: Params,
+    region_name: str,
+    device: Device = "cpu",
+    key_file: Path | None = None,
+    on_wait: Callable[[], None] = lambda: None,
+) -> Iterator[Run]:
+    """Open a day for blurring; one run at a time holds a destination.
+
+    Args:
+        source: the folder with the originals.
+        destination: the folder for outputs and manifests.
+        bundle: the run's one model.
+        params: all settings.
+        region_name: whose rules apply.
+        device: where the model runs.
+        key_file: a key of the user's own instead of one for the day.
+        on_wait: called once if another run holds the destination; then its end is waited for.
+
+    Raises:
+        StreetveilError: source, destination or key cannot be used.
+    """
+    next(iter(list_images(source, destination)), None)  # says now what is wrong with source or destination
+    _refuse_foreign_files(destination)
+    storage = open_destination(destination)
+    with _locked(storage.root, on_wait):
+        storage.remove_leftovers()
+        # The key comes before the list of finished work: a run that finds the key of a closed day gone also finds
+        # that day's manifests.
+        key = acquire_run_key(Environment().keys_dir, destination, key_file)
+        order = WorkOrder(
+            source=source.resolve(),
+            destination=storage,
+            region_name=region_name,
+            params=params,
+            bundle=bundle,
+            run_key=key.secret,
+            code_revision=code_revision(),
+            device=device,
+        )
+        yield Run(order, storage, destination, key)
+
+
+def plan_run(run: Run, retry: frozenset[str] = frozenset()) -> list[Shard]:
+    """The shards that are left to do.
+
+    Args:
+        run: the open run.
+        retry: paths to do again although they are finished.
+    """
+    finished = {
+        path: row
+        for path, row in read_rows(run.storage).items()
+        if path not in retry and (row.state != PUBLISHED or run.storage.exists(path))
+    }
+    images: Iterator[ImageRef] = list_images(run.order.source, run.destination)
+    return list(plan_shards(images, finished, run.order.params.batch.shard_size))
+
+
+def verify_shard(run: Run, rows: Sequence[ImageRow]) -> list[ImageRow]:
+    """Read every output of a shard again; one that is not what its row says is taken back and quarantined."""
+    from components.batch.audit import output_fault
+
+    checked = []
+    for row in rows:
+        fault = output_fault(run.storage, row)
+        if fault is None:
+            checked.append(row)
+            continue
+        image = ImageRef(row.path, row.input_size_bytes, row.input_modified_ns)
+        failure = ImageFault(Reason.VERIFICATION_FAILED, f"{fault}; check the disk, then `streetveil quarantine retry`")
+        checked.append(run.order.quarantined(image, row.attempts, failure, row.input_sha256))
+    return checked
+
+
+def commit_shard(run: Run, shard: Shard, rows: Sequence[ImageRow]) -> str:
+    """Write the manifest, after which the shard counts, and forget its journal.
+
+    Raises:
+        StreetveilError: not every image has an end state, or the destination cannot be written to.
+    """
+    missing = {image.path for image in shard.images} - {row.path for row in rows}
+    if missing or len(rows) != len(shard.images):
+        raise StreetveilError(f"shard {shard.id}: {len(missing)} images without an end state; run again")
+    try:
+        path = commit_manifest(run.storage, shard.id, rows)
+        Journal(run.storage, shard.id).clear()
+    except OSError as error:
+        raise StreetveilError(f"cannot write the manifest of {shard.id}: {error.strerror}; make room, then run again") from error
+    return path
+
+
+def close_run(run: Run) -> None:
+    """Every image has its end state: destroy the key and tidy up."""
+    run.key.destroy()
+    run.storage.remove_leftovers()
+
+
+def code_revision() -> str:
+    """The git revision of the code that runs, with `-dirty` if it was changed; the release where there is no git."""
+    from importlib.metadata import version
+
+    try:
+        described = subprocess.run(
+            ["git", "-C", str(PROJECT_ROOT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return f"v{version('streetveil')}"
+    return described.stdout.strip()
+
+
+@contextmanager
+def _locked(root: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Hold the destination; the system lets go of it even if this process is killed."""
+    with (root / STATE_FOLDER / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            on_wait()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _refuse_foreign_files(destination: Path) -> None:
+    """Outputs take their inputs' names: a folder with other files in it could lose some."""
+    if destination.is_dir() and os.listdir(destination) and not (destination / STATE_FOLDER).is_dir():
+        raise StreetveilError(f"{destination} has files that Streetveil did not write: choose an empty or new folder")
+
+

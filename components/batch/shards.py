@@ -1,0 +1,45 @@
+"""Cutting a day into shards: the unit that is retried, verified and committed as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+from components.batch.manifest import ImageRow
+from components.batch.sources import ImageRef
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Some images of a day.
+
+    Attributes:
+        id: made from the images' names and sizes, so equal work has an equal id.
+        images: in the order of the listing.
+    """
+
+    id: str
+    images: tuple[ImageRef, ...]
+
+
+def plan_shards(images: Iterable[ImageRef], finished: Mapping[str, ImageRow], shard_size: int) -> Iterator[Shard]:
+    """Cut what is left to do into shards.
+
+    Finished shards are always whole runs of `shard_size` images in the listing's order, so taking them out of an
+    unchanged day and cutting again gives the same shards as before: nothing else has to be remembered.
+
+    Args:
+        images: the listing, sorted.
+        finished: valid rows by path; an image is left out if its row speaks of the very same file.
+        shard_size: images in a shard.
+    """
+    left = (image for image in images if not _is_finished(image, finished.get(image.path)))
+    while batch := tuple(islice(left, shard_size)):
+        names = "\n".join(f"{image.path}\0{image.size_bytes}" for image in batch)
+        yield Shard(hashlib.sha256(names.encode()).hexdigest()[:16], batch)
+
+
+def _is_finished(image: ImageRef, row: ImageRow | None) -> bool:
+    return row is not None and (row.input_size_bytes, row.input_modified_ns) == (image.size_bytes, image.modified_ns)

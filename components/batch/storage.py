@@ -1,0 +1,145 @@
+"""Places that hold files by a relative path, without rename: object stores have none.
+
+`write` is all or nothing: a reader sees the old content or the new one, whole. How that is done (temporary name, fsync
+and rename on a disk, one PUT on an object store) is the implementation's own business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from components.errors import StreetveilError
+
+STATE_FOLDER = ".streetveil"  # below a destination: manifests and journals; never an input, never published
+_TEMPORARY = f"{STATE_FOLDER}/tmp"
+
+
+class Storage(Protocol):
+    """What batch work needs of a place."""
+
+    def read(self, path: str) -> bytes:
+        """The whole content.
+
+        Raises:
+            FileNotFoundError: there is nothing under the path.
+            OSError: it cannot be read.
+        """
+        ...
+
+    def write(self, path: str, content: bytes, durable: bool = True) -> None:
+        """Put the whole content under the path, or nothing.
+
+        Args:
+            path: relative, with `/`.
+            content: all of it.
+            durable: survive a power cut, not only the death of the process.
+        """
+        ...
+
+    def delete(self, path: str) -> None:
+        """Remove what is under the path, if anything."""
+        ...
+
+    def exists(self, path: str) -> bool:
+        """Whether a file is under the path."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Paths below a folder, sorted; none if there is no such folder."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LocalStorage:
+    """A folder on a disk."""
+
+    root: Path
+
+    def read(self, path: str) -> bytes:
+        """See `Storage.read`."""
+        return (self.root / path).read_bytes()
+
+    def write(self, path: str, content: bytes, durable: bool = True) -> None:
+        """See `Storage.write`: a temporary name, fsync, rename, fsync of the folder."""
+        target = self.root / path
+        temporary = self.root / _TEMPORARY / f"{os.getpid()}-{secrets.token_hex(8)}"
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                file.write(content)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        if durable:
+            _sync_folder(target.parent)
+
+    def delete(self, path: str) -> None:
+        """See `Storage.delete`."""
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            (self.root / path).unlink()
+
+    def exists(self, path: str) -> bool:
+        """See `Storage.exists`."""
+        return (self.root / path).is_file()
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """See `Storage.list`."""
+        folder = self.root / prefix
+        for parent, folders, files in os.walk(folder):
+            folders.sort()
+            for name in sorted(files):
+                yield (Path(parent) / name).relative_to(self.root).as_posix()
+
+    def remove_leftovers(self) -> None:
+        """Remove temporary files of writers that no longer live, and folders that are empty."""
+        for path in (self.root / _TEMPORARY).glob("*-*"):
+            if not _is_alive(int(path.name.split("-")[0])):
+                path.unlink(missing_ok=True)
+        for folder in (self.root / _TEMPORARY, *sorted((self.root / STATE_FOLDER / "journal").glob("*"))):
+            with contextlib.suppress(OSError):  # not empty, or not there
+                folder.rmdir()
+
+
+def open_destination(folder: Path) -> LocalStorage:
+    """The storage at a destination, which is made if need be.
+
+    Raises:
+        StreetveilError: it cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        storage = LocalStorage(folder.resolve())
+        storage.write(f"{STATE_FOLDER}/writable", b"")
+        storage.delete(f"{STATE_FOLDER}/writable")
+    except OSError as error:
+        raise StreetveilError(f"cannot write to {folder}: {error.strerror}; choose another destination") from error
+    return storage
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

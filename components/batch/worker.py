@@ -1,0 +1,215 @@
+"""One worker process: untrusted files are decoded here and nowhere else, because it may die of them.
+
+A worker is single-threaded, holds the model, and takes one image after another. Its memory is bounded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.batch.journal import Journal
+from components.batch.manifest import PUBLISHED, QUARANTINED, ImageRow, Proposal
+from components.batch.sources import ImageRef, read_image
+from components.batch.storage import Storage
+from components.blurring import BlurredImage, Blurring, blur_image
+from components.detection.bundle import Bundle, load_cascade
+from components.detection.onnx_runtime import Device
+from components.detections import CLASS_NAMES
+from components.errors import ImageFault, Reason, StreetveilError
+from components.imaging.publication import Recipe
+from components.settings import Params
+
+
+@dataclass(frozen=True, slots=True)
+class WorkOrder:
+    """All that a worker must know; the same for every image of a run.
+
+    Attributes:
+        source: the folder with the originals.
+        destination: where outputs and journals go.
+        region_name: whose rules apply.
+        params: all settings.
+        bundle: the run's one model.
+        run_key: the secret of the noise.
+        code_revision: of the code that runs.
+        device: where the model runs.
+    """
+
+    source: Path
+    destination: Storage
+    region_name: str
+    params: Params
+    bundle: Bundle
+    run_key: bytes
+    code_revision: str
+    device: Device = "cpu"
+
+    def __repr__(self) -> str:
+        return f"WorkOrder({str(self.source)!r}, region={self.region_name!r}, model={self.bundle.version!r}, run_key=<secret>)"
+
+    def row(self, image: ImageRef, attempts: int, state: str, **found: object) -> ImageRow:
+        """A manifest row of this run."""
+        values = {"reason": None, "detail": None, **found}
+        return ImageRow(
+            path=image.path,
+            state=state,
+            attempts=attempts,
+            region=self.region_name,
+            model_name=self.bundle.name,
+            model_version=self.bundle.version,
+            params_sha256=self.params.sha256(),
+            code_revision=self.code_revision,
+            input_size_bytes=image.size_bytes,
+            input_modified_ns=image.modified_ns,
+            **values,  # type: ignore[arg-type]
+        )
+
+    def quarantined(self, image: ImageRef, attempts: int, fault: ImageFault, input_sha256: str | None = None) -> ImageRow:
+        """The row of an image that must not be published; whatever an earlier run published of it goes."""
+        self.destination.delete(image.path)
+        return self.row(
+            image, attempts, QUARANTINED, reason=str(fault.reason), detail=fault.detail, input_sha256=input_sha256
+        )
+
+
+def load_blurring(order: WorkOrder) -> Blurring:
+    """The model and the recipe of a run, ready to work."""
+    params = order.params
+    region = params.region(order.region_name)[1]
+    recipe = Recipe(region.obfuscation, params.encoding, params.reading, order.run_key)
+    return Blurring(load_cascade(order.bundle, params.detection, order.device), region, recipe)
+
+
+def process_image(order: WorkOrder, blurring: Blurring, journal: Journal, image: ImageRef) -> ImageRow:
+    """Bring one image to its end state and note it in the journal.
+
+    Raises:
+        StreetveilError: the destination cannot be written to; the image has no end state yet.
+    """
+    attempts = journal.begin(image.path)
+    if attempts > order.params.batch.max_attempts:
+        row = order.quarantined(image, attempts - 1, crash_fault(attempts - 1))
+    else:
+        row = _attempt(order, blurring, image, attempts)
+    journal.end(row)
+    return row
+
+
+def crash_fault(attempts: int) -> ImageFault:
+    """The fault of an image that killed its worker each time."""
+    return ImageFault(Reason.DECODER_CRASH, f"the worker died on it {attempts} times; the file is damaged or hostile")
+
+
+def _attempt(order: WorkOrder, blurring: Blurring, image: ImageRef, attempts: int) -> ImageRow:
+    input_sha256 = None
+    try:
+        start = time.perf_counter()
+        source_bytes = read_image(order.source, image, order.params.reading.max_file_mib)
+        read_ms = (time.perf_counter() - start) * 1000
+        input_sha256 = hashlib.sha256(source_bytes).hexdigest()
+        blurred = blur_image(source_bytes, blurring)
+        write_ms = _write(order.destination, image.path, blurred.output)
+    except ImageFault as fault:
+        return order.quarantined(image, attempts, fault, input_sha256)
+    except StreetveilError:
+        raise
+    except MemoryError:
+        fault = ImageFault(Reason.OUT_OF_MEMORY, "needs more than batch.worker_memory_mib; raise it, then retry")
+        return order.quarantined(image, attempts, fault, input_sha256)
+    except Exception as error:  # fail closed: a bug costs the image its publication, not the run
+        fault = ImageFault(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}; please report")
+        return order.quarantined(image, attempts, fault, input_sha256)
+    return _published(order, image, attempts, blurred, read_ms, write_ms)
+
+
+def _write(destination: Storage, path: str, output: bytes) -> float:
+    """Write an output, read it back, and compare; returns ms."""
+    start = time.perf_counter()
+    try:
+        destination.write(path, output)
+        stands = destination.read(path) == output
+    except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+        raise ImageFault(Reason.NAME_TAKEN, "the destination has a folder or file in its place; move it away") from error
+    except OSError as error:
+        raise StreetveilError(f"cannot write to the destination: {error.strerror}; make room or mend it, then run again") from error
+    if not stands:
+        destination.delete(path)
+        raise ImageFault(Reason.VERIFICATION_FAILED, "the destination did not keep what was written; check the disk")
+    return (time.perf_counter() - start) * 1000
+
+
+def _published(
+    order: WorkOrder, image: ImageRef, attempts: int, blurred: BlurredImage, read_ms: float, write_ms: float
+) -> ImageRow:
+    picture, found = blurred.picture, blurred.proposals
+    proposals = tuple(
+        Proposal(
+            class_name=CLASS_NAMES[found.class_id[i]],
+            **dict(zip(("x1", "y1", "x2", "y2"), found.xyxy[i].tolist(), strict=True)),
+            stage=int(found.stage[i]),
+            stage1_confidence=float(found.confidence[i]),
+            stage2_confidence=None,
+            secondary_confidence=None,
+            outcome=str(outcome),
+        )
+        for i, outcome in enumerate(blurred.outcomes)
+    )
+    return order.row(
+        image,
+        attempts,
+        PUBLISHED,
+        input_sha256=picture.sha256,
+        output_sha256=hashlib.sha256(blurred.output).hexdigest(),
+        output_size_bytes=len(blurred.output),
+        blurring_id=blurred.blurring_id,
+        image_format=picture.format,
+        width=picture.width,
+        height=picture.height,
+        orientation=picture.orientation,
+        brightness=float(f"{picture.brightness():.3f}"),
+        proposals=proposals,
+        read_ms=read_ms,
+        write_ms=write_ms,
+        **{f"{stage}_ms": ms for stage, ms in blurred.stage_ms.items()},
+    )
+
+
+# What a worker process holds between images. Set once by `start_worker`, in the worker only.
+_held: tuple[WorkOrder, Blurring] | None = None
+
+
+def start_worker(order: WorkOrder) -> None:
+    """Prepare this process: bound its memory, leave Ctrl-C to the run, load the model."""
+    global _held
+    import cv2
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+    blurring = load_blurring(order)
+    _bound_memory(order.params.batch.worker_memory_mib)
+    _held = order, blurring
+
+
+def work(shard_id: str, image: ImageRef) -> ImageRow:
+    """Process one image in a started worker."""
+    if _held is None:
+        raise RuntimeError("start_worker was not called in this process")
+    order, blurring = _held
+    return process_image(order, blurring, Journal(order.destination, shard_id), image)
+
+
+def _bound_memory(extra_mib: int) -> None:
+    """Allow this process so much more address space than it has now; a bomb then fails here and not on the host."""
+    try:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except (ImportError, OSError):
+        return  # no such bound on this system; the limits on declared sizes still hold
+    limit = pages * resource.getpagesize() + extra_mib * 2**20
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))

@@ -1,0 +1,55 @@
+"""CenterFace: an anchor-free face detector (Xu et al. 2019, arXiv:1911.03599), fully convolutional, stride 4."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from components.detection.detector import checked
+from components.detection.onnx_runtime import Device, Session
+from components.detections import Detections, clip
+from components.imaging.reading import Pixels
+
+_STRIDE_PX = 4
+_MULTIPLE_PX = 32  # the network halves five times
+_HEATMAP, _SCALE, _OFFSET = "537", "538", "539"
+
+
+class CenterFace:
+    """The detector behind `centerface.onnx`.
+
+    Args:
+        model_bytes: the verified file.
+        class_id: what it finds.
+        device: where it runs.
+        name: under which `detection.tile_px` knows it.
+    """
+
+    def __init__(self, model_bytes: bytes, class_id: int, device: Device = "cpu", name: str = "centerface") -> None:
+        self.name = name
+        self._class_id = class_id
+        self._session = Session(name, model_bytes, device, free_inputs={"input.1": ("n", 3, "h", "w")})
+
+    def detect(self, pixels: Pixels, threshold: float) -> Detections:
+        """Find faces; see `Detector.detect`. The picture is padded, never scaled."""
+        height, width = pixels.shape[:2]
+        padded = np.zeros((_ceil(height), _ceil(width), 3), np.float32)
+        padded[:height, :width] = pixels
+        blob = padded.transpose(2, 0, 1)[None]
+        raw = self._session.run(blob, (_HEATMAP, _SCALE, _OFFSET))
+        rows, columns = padded.shape[0] // _STRIDE_PX, padded.shape[1] // _STRIDE_PX
+        heatmap, scale, offset = (
+            checked(self.name, output, (1, channels, rows, columns))[0]
+            for output, channels in zip(raw, (1, 2, 2), strict=True)
+        )
+        y, x = np.nonzero(heatmap[0] >= threshold)
+        box_height, box_width = np.exp(np.minimum(scale[:, y, x], 20)) * _STRIDE_PX
+        centre_y, centre_x = (np.stack([y, x]) + offset[:, y, x] + 0.5) * _STRIDE_PX
+        boxes = np.stack(
+            [centre_x - box_width / 2, centre_y - box_height / 2, centre_x + box_width / 2, centre_y + box_height / 2],
+            axis=1,
+        )
+        return Detections.of(clip(boxes, width, height), heatmap[0, y, x], self._class_id)
+
+
+def _ceil(side_px: int) -> int:
+    return -(-side_px // _MULTIPLE_PX) * _MULTIPLE_PX

@@ -1,0 +1,91 @@
+"""The adapter to ONNX and ONNX Runtime: from verified bytes to a session that runs on one device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.errors import ModelError, StreetveilError
+
+Device = Literal["auto", "cpu", "cuda"]
+_PROVIDERS: dict[Literal["cpu", "cuda"], str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+class Session:
+    """One loaded network.
+
+    Args:
+        name: for error messages.
+        model_bytes: the ONNX file's bytes; nothing else is read, nothing is unpickled.
+        device: "auto" takes CUDA where ONNX Runtime offers it.
+        free_inputs: input name to dimension names, for exports whose fixed dimensions are to be freed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model_bytes: bytes,
+        device: Device = "cpu",
+        free_inputs: Mapping[str, Sequence[str | int]] | None = None,
+    ) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1  # one process per core is faster than threads
+        options.log_severity_level = 3
+        self.name = name
+        try:
+            freed = _free_dimensions(model_bytes, free_inputs) if free_inputs else model_bytes
+            self._session = onnxruntime.InferenceSession(freed, options, providers=[_PROVIDERS[resolve_device(device)]])
+        except StreetveilError:
+            raise
+        except Exception as error:  # ONNX Runtime's own hierarchy is private
+            raise ModelError(f"{name}: not a usable ONNX file ({' '.join(str(error).split())[:160]})") from error
+        self.input_name: str = self._session.get_inputs()[0].name
+        self.input_dtype: type[np.floating[Any]] = (
+            np.float16 if "float16" in self._session.get_inputs()[0].type else np.float32
+        )
+        self.output_names = [output.name for output in self._session.get_outputs()]
+
+    def run(self, blob: NDArray, outputs: Sequence[str]) -> list[NDArray]:
+        """Run the network on one batch [n, c, h, w]."""
+        missing = set(outputs) - set(self.output_names)
+        if missing:
+            raise ModelError(f"{self.name}: has no output {', '.join(sorted(missing))}; the file is not the registered model")
+        try:
+            return self._session.run(list(outputs), {self.input_name: blob.astype(self.input_dtype, copy=False)})
+        except Exception as error:
+            raise ModelError(f"{self.name}: inference failed ({' '.join(str(error).split())[:160]})") from error
+
+
+def resolve_device(device: Device) -> Literal["cpu", "cuda"]:
+    """The device that will really be used.
+
+    Raises:
+        StreetveilError: the wish cannot be met.
+    """
+    import onnxruntime
+
+    available = [kind for kind, provider in _PROVIDERS.items() if provider in onnxruntime.get_available_providers()]
+    if device == "auto":
+        return "cuda" if "cuda" in available else "cpu"
+    if device not in available:
+        raise StreetveilError(f"no {device} in this ONNX Runtime: install onnxruntime-gpu, or use --device cpu")
+    return device
+
+
+def _free_dimensions(model_bytes: bytes, free_inputs: Mapping[str, Sequence[str | int]]) -> bytes:
+    """The same network with named instead of fixed dimensions; its outputs' sizes follow from the inputs."""
+    import onnx
+
+    model = onnx.load_model_from_string(model_bytes)
+    for value in model.graph.input:
+        for dimension, freed in zip(value.type.tensor_type.shape.dim, free_inputs.get(value.name, ()), strict=False):
+            if isinstance(freed, str):
+                dimension.dim_param = freed
+    for value in (*model.graph.output, *model.graph.value_info):
+        value.type.tensor_type.ClearField("shape")
+    return model.SerializeToString()

@@ -1,0 +1,44 @@
+"""What a region's rules make of proposals: which are blurred, why the others are not, and which pixels that hides."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.detections import CLASS_NAMES, Detections, Mask, dilate, heights, pixel_boxes, widths
+from components.settings import Region
+
+
+class Outcome(StrEnum):
+    """What became of a proposal."""
+
+    BLURRED = "blurred"
+    BELOW_THRESHOLD = "below_threshold"
+    TOO_SMALL = "too_small"
+
+
+def decide(proposals: Detections, region: Region) -> list[Outcome]:
+    """The outcome of every proposal, in order."""
+    too_small = np.minimum(widths(proposals.xyxy), heights(proposals.xyxy)) < _per_class(proposals, region, "min_px")
+    reached = reaches_threshold(proposals, region)
+    return [
+        Outcome.BELOW_THRESHOLD if not strong else Outcome.TOO_SMALL if small else Outcome.BLURRED
+        for strong, small in zip(reached, too_small, strict=True)
+    ]
+
+
+def reaches_threshold(proposals: Detections, region: Region) -> Mask:
+    """Which proposals the region blurred, were size no matter; bool [n]."""
+    return proposals.confidence >= _per_class(proposals, region, "threshold")
+
+
+def areas_to_hide(blurred: Detections, region: Region, width: int, height: int) -> NDArray[np.int32]:
+    """The whole-pixel areas [m, 4] that hide the given objects, dilation included, cut at the border."""
+    return pixel_boxes(dilate(blurred.xyxy, _per_class(blurred, region, "dilation")), width, height)
+
+
+def _per_class(proposals: Detections, region: Region, key: str) -> NDArray[np.float32]:
+    values = np.array([getattr(region.rule(name), key) for name in CLASS_NAMES], np.float32)
+    return values[proposals.class_id]

@@ -1,0 +1,208 @@
+"""Strict reading of untrusted files: one decode that serves the detectors and the blur alike.
+
+Decoders disagree about damaged files. What one shows to the detector another might draw differently for the public,
+so everything that a strict decoder refuses is a fault of the image, and nobody guesses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image
+
+from components.errors import ImageFault, Reason
+from components.imaging import orientation
+from components.settings import Reading
+
+Pixels = NDArray[np.uint8]
+Format = Literal["JPEG", "PNG", "WEBP", "TIFF"]
+EXIF_IFD = 0x8769
+IMAGE_UNIQUE_ID = 0xA420
+_ORIENTATION = 0x0112
+_MIB = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """A decoded file.
+
+    Attributes:
+        format: the file's format, whatever its name says.
+        pixels: uint8 [h, w, 3] RGB, upright (turned as the orientation asks).
+        alpha: uint8 [h, w], or None.
+        grey: the file has one channel; so will its output.
+        orientation: EXIF orientation as the file declares it, 1 to 8.
+        subsampling: chroma subsampling of a JPEG ("444", "422", "420", "440", "411"), else "444".
+        sha256: hash of the file's bytes, hex.
+    """
+
+    format: Format
+    pixels: Pixels
+    alpha: NDArray[np.uint8] | None
+    grey: bool
+    orientation: int
+    subsampling: str
+    sha256: str
+
+    @property
+    def width(self) -> int:
+        """Width of the upright picture, px."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Height of the upright picture, px."""
+        return int(self.pixels.shape[0])
+
+    def brightness(self) -> float:
+        """Mean luma (Rec. 601), 0 to 255."""
+        return float(self.pixels.reshape(-1, 3).mean(axis=0) @ (0.299, 0.587, 0.114))
+
+
+def sniff(source_bytes: bytes) -> Format:
+    """The format that the first bytes declare.
+
+    Raises:
+        ImageFault: the file is empty or of no supported format.
+    """
+    if not source_bytes:
+        raise ImageFault(Reason.EMPTY, "the file has no bytes; copy it again from its source")
+    if source_bytes.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if source_bytes.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if source_bytes[:4] == b"RIFF" and source_bytes[8:12] == b"WEBP":
+        return "WEBP"
+    if source_bytes[:4] in (b"II*\0", b"MM\0*"):
+        return "TIFF"
+    raise ImageFault(Reason.UNSUPPORTED_FORMAT, "not a JPEG, PNG, WebP or TIFF file; convert it or leave it out")
+
+
+def decode(source_bytes: bytes, limits: Reading) -> Picture:
+    """Decode a whole file, strictly and within bounds.
+
+    Declared size and format are checked before any pixel is decoded.
+
+    Raises:
+        ImageFault: the file is beyond the limits, or a strict decoder refuses it.
+    """
+    file_format = sniff(source_bytes)
+    if len(source_bytes) > limits.max_file_mib * _MIB:
+        size_mib = len(source_bytes) / _MIB
+        raise ImageFault(Reason.TOO_LARGE, f"{size_mib:.0f} MiB; reading.max_file_mib allows {limits.max_file_mib:g}")
+    try:
+        read = _decode_jpeg if file_format == "JPEG" else _decode_lossless
+        return read(source_bytes, file_format, limits)
+    except ImageFault:
+        raise
+    except MemoryError as error:
+        raise ImageFault(Reason.OUT_OF_MEMORY, "decoding needs more memory than batch.worker_memory_mib") from error
+    except Exception as error:  # a decoder may raise anything on hostile bytes: all of it means "refused"
+        detail = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ImageFault(Reason.DECODE_REFUSED, f"damaged or hostile {file_format}: {detail}") from error
+
+
+def blurring_id_of(file_bytes: bytes) -> str | None:
+    """The blurring id that a published file carries (EXIF ImageUniqueID), or None."""
+    with Image.open(io.BytesIO(file_bytes)) as image:
+        exif = image.getexif()
+        value = exif.get_ifd(EXIF_IFD).get(IMAGE_UNIQUE_ID) or exif.get(IMAGE_UNIQUE_ID)
+    return str(value).strip("\0 ") if value else None
+
+
+def _check_declared_size(width: int, height: int, limits: Reading) -> None:
+    megapixels = width * height / 1e6
+    if max(width, height) > limits.max_side_px or megapixels > limits.max_megapixels:
+        raise ImageFault(
+            Reason.TOO_LARGE,
+            f"declares {width}×{height} px ({megapixels:.0f} MP); reading allows "
+            f"{limits.max_megapixels:g} MP and sides of {limits.max_side_px} px",
+        )
+
+
+def _decode_jpeg(source_bytes: bytes, file_format: Format, limits: Reading) -> Picture:
+    height, width, colorspace, subsampling = simplejpeg.decode_jpeg_header(source_bytes, strict=True)
+    _check_declared_size(width, height, limits)
+    with _open(source_bytes, file_format) as image:
+        turn = _declared_orientation(image)
+        if colorspace in ("CMYK", "YCCK"):
+            image.load()
+            pixels = np.asarray(image.convert("RGB"))
+        else:
+            pixels = simplejpeg.decode_jpeg(source_bytes, "RGB", strict=True)
+    grey = colorspace.upper() == "GRAY"
+    return _picture(source_bytes, file_format, pixels, None, grey, turn, "444" if grey else subsampling)
+
+
+def _decode_lossless(source_bytes: bytes, file_format: Format, limits: Reading) -> Picture:
+    with _open(source_bytes, file_format) as image:
+        _check_declared_size(image.width, image.height, limits)
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1:
+            raise ImageFault(Reason.UNSUPPORTED_FORMAT, f"has {frames} frames or pages; split it into single pictures")
+        convert = _CONVERSIONS.get(image.mode)
+        if convert is None:
+            raise ImageFault(
+                Reason.UNSUPPORTED_FORMAT, f"pixel format {image.mode} cannot be kept; convert to 8-bit grey, RGB or RGBA"
+            )
+        turn = _declared_orientation(image)
+        image.load()
+        image = convert(image)
+        bands = np.asarray(image)
+    grey = bands.ndim == 2
+    pixels = np.repeat(bands[:, :, None], 3, axis=2) if grey else bands[:, :, :3]
+    alpha = bands[:, :, 3] if not grey and bands.shape[2] == 4 else None
+    return _picture(source_bytes, file_format, pixels, alpha, grey, turn, "444")
+
+
+# Pixel formats that are kept without loss, and what they become. 16-bit, CMYK and float pictures are refused.
+_CONVERSIONS: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "L": lambda image: image,
+    "1": lambda image: image.convert("L"),
+    "RGB": lambda image: image,
+    "RGBA": lambda image: image,
+    "LA": lambda image: image.convert("RGBA"),
+    "P": lambda image: image.convert("RGBA" if "transparency" in image.info else "RGB"),
+}
+
+
+def _open(source_bytes: bytes, file_format: Format) -> Image.Image:
+    """Pillow's view of the header; only the decoder of the sniffed format is tried, no pixel is decoded yet."""
+    formats = ("JPEG", "MPO") if file_format == "JPEG" else (file_format,)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's own warning about large pictures: the limits decide that here
+        return Image.open(io.BytesIO(source_bytes), formats=formats)
+
+
+def _declared_orientation(image: Image.Image) -> int:
+    value = image.getexif().get(_ORIENTATION, 1)
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+
+def _picture(
+    source_bytes: bytes,
+    file_format: Format,
+    pixels: Pixels,
+    alpha: NDArray[np.uint8] | None,
+    grey: bool,
+    turn: int,
+    subsampling: str,
+) -> Picture:
+    return Picture(
+        format=file_format,
+        pixels=orientation.upright(pixels, turn),
+        alpha=None if alpha is None else orientation.upright(alpha, turn),
+        grey=grey,
+        orientation=turn,
+        subsampling=subsampling,
+        sha256=hashlib.sha256(source_bytes).hexdigest(),
+    )

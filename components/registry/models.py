@@ -1,0 +1,165 @@
+"""The adapter to MLflow: registered versions of the detector, their tags and aliases."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.detection.bundle import Bundle, ModelFile
+from components.errors import ModelError, StreetveilError
+from components.settings import Environment
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CHAMPION, PREVIOUS = "champion", "previous"
+_EXPERIMENT = "streetveil"
+_PYFUNC_CODE = Path(__file__).with_name("pyfunc_model.py")
+_FILE_TAGS = ("detector", "architecture", "class_name", "sha256", "source", "licence")
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Where models are registered.
+
+    Attributes:
+        name: the registered model's name.
+        tracking_uri: MLflow's store, such as "sqlite:///mlruns/mlflow.db" or a server's address.
+        artifacts: where a new experiment puts its files; None leaves it to the server.
+    """
+
+    name: str
+    tracking_uri: str
+    artifacts: str | None = None
+
+    @classmethod
+    def of(cls, name: str, environment: Environment | None = None) -> Registry:
+        """The registry that the environment names."""
+        environment = environment or Environment()
+        remote = environment.mlflow_tracking_uri.startswith("http")
+        return cls(name, environment.mlflow_tracking_uri, None if remote else environment.mlflow_artifacts)
+
+    def is_empty(self) -> bool:
+        """Whether nothing was ever registered under the name."""
+        return not self._client().search_registered_models(filter_string=f"name = '{self.name}'")
+
+    def register(self, files: Sequence[ModelFile], alias: str | None = None, description: str = "") -> str:
+        """Store files as a new version.
+
+        Args:
+            files: the networks; each is verified against its hash and copied.
+            alias: an alias for the new version, such as "champion".
+            description: what a reviewer reads first.
+
+        Returns:
+            The new version.
+
+        Raises:
+            ModelError: a file is missing or differs from its hash.
+        """
+        mlflow = _mlflow(self.tracking_uri)
+        client = self._client()
+        for file in files:
+            file.read()
+        with mlflow.start_run(experiment_id=self._experiment(client), run_name=f"register {self.name}") as run:
+            info = self._log(files)
+        if self.is_empty():
+            client.create_registered_model(self.name, description="Finds faces and licence plates in street imagery.")
+        tags = {f"{tag}.{file.path.name}": getattr(file, tag) for file in files for tag in _FILE_TAGS}
+        version = client.create_model_version(
+            self.name, info.model_uri, run.info.run_id, tags=tags, description=description
+        ).version
+        if alias:
+            client.set_registered_model_alias(self.name, alias, version)
+        return str(version)
+
+    def bundle(self, alias: str) -> Bundle:
+        """The files of the version that an alias points at, on this machine.
+
+        Raises:
+            StreetveilError: no version has the alias, or the registry cannot be reached.
+            ModelError: the version's files cannot be fetched, or its tags do not describe them.
+        """
+        mlflow = _mlflow(self.tracking_uri)
+        try:
+            version = self._client().get_model_version_by_alias(self.name, alias)
+        except mlflow.exceptions.MlflowException as error:
+            raise StreetveilError(
+                f"no @{alias} of {self.name} in {self.tracking_uri}: run `streetveil bootstrap` or promote a version"
+            ) from error
+        try:
+            folder = Path(mlflow.artifacts.download_artifacts(f"models:/{self.name}/{version.version}"))
+        except (mlflow.exceptions.MlflowException, OSError) as error:
+            raise ModelError(f"the files of {self.name} version {version.version} cannot be fetched ({error})") from error
+        return Bundle(self.name, str(version.version), _files_of(version.tags, folder))
+
+    def set_alias(self, alias: str, version: str) -> None:
+        """Point an alias at a version."""
+        self._client().set_registered_model_alias(self.name, alias, version)
+
+    def _client(self) -> MlflowClient:
+        if self.tracking_uri.startswith("sqlite:///"):
+            Path(self.tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        return _mlflow(self.tracking_uri).MlflowClient(self.tracking_uri)
+
+    def _experiment(self, client: MlflowClient) -> str:
+        experiment = client.get_experiment_by_name(_EXPERIMENT)
+        return experiment.experiment_id if experiment else client.create_experiment(_EXPERIMENT, self.artifacts)
+
+    def _log(self, files: Sequence[ModelFile]) -> Any:  # noqa: ANN401 - MLflow's ModelInfo
+        mlflow = _mlflow(self.tracking_uri)
+        import numpy as np
+        from mlflow.types import Schema, TensorSpec
+
+        signature = mlflow.models.ModelSignature(
+            inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, -1, 3))]),
+            outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, 6))]),
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            # Copies: MLflow would otherwise keep the installed packages' paths in the version.
+            copies = {file.path.name: shutil.copy(file.path, folder) for file in files}
+            return mlflow.pyfunc.log_model(
+                name="detector",
+                python_model=str(_PYFUNC_CODE),
+                artifacts=copies,
+                signature=signature,
+                pip_requirements=[],
+                model_config={file.path.name: [file.detector, file.architecture, file.class_name] for file in files},
+            )
+
+
+def _files_of(tags: dict[str, str], folder: Path) -> tuple[ModelFile, ...]:
+    names = sorted(key.removeprefix("sha256.") for key in tags if key.startswith("sha256."))
+    if not names:
+        raise ModelError(f"the version's tags name no file with a sha256 (in {folder}); register it with streetveil")
+    try:
+        return tuple(
+            ModelFile(path=_find(folder, name), **{tag: tags[f"{tag}.{name}"] for tag in _FILE_TAGS}) for name in names
+        )
+    except KeyError as error:
+        raise ModelError(f"the version lacks the tag {error}; register it with streetveil") from error
+
+
+def _find(folder: Path, name: str) -> Path:
+    return next(folder.rglob(name), folder / "artifacts" / name)
+
+
+def _mlflow(tracking_uri: str) -> Any:  # noqa: ANN401 - a module
+    """MLflow, imported when it is first needed (seconds), silent and without telemetry."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    import logging
+
+    import mlflow
+
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    mlflow.set_tracking_uri(tracking_uri)
+    mlflow.set_registry_uri(tracking_uri)
+    return mlflow

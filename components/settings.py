@@ -1,0 +1,198 @@
+"""`params.yaml` and the environment, each read once into frozen models.
+
+Tunable numbers stand in `params.yaml`, and their hash goes into every manifest. Addresses, folders and secrets come
+from the environment (`STREETVEIL_*`, `MLFLOW_TRACKING_URI`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from components.errors import StreetveilError
+
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Frozen(BaseModel):
+    """A model that cannot be changed and knows no other keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ClassRule(Frozen):
+    """When an object of one class is blurred, and how far beyond its box."""
+
+    threshold: Share
+    min_px: NotNegative
+    dilation: Share
+
+
+class Obfuscation(Frozen):
+    """How an area is hidden. The bounds are the safety floor: fewer cells and more noise only hide more."""
+
+    cells: Annotated[int, Field(ge=1, le=5)]
+    cell_noise_std: Annotated[float, Field(ge=25)]
+    blur_sigma_px: Annotated[float, Field(ge=0)]
+    blur_sigma_share: Annotated[float, Field(ge=0.1, le=1)]
+    pixel_noise_std: NotNegative
+
+
+class Region(Frozen):
+    """The rules of one jurisdiction: which objects are blurred, from which confidence, how strongly."""
+
+    face: ClassRule
+    license_plate: ClassRule
+    obfuscation: Obfuscation
+
+    def rule(self, class_name: str) -> ClassRule:
+        """The rule for a class by its name."""
+        rules = {"face": self.face, "license_plate": self.license_plate}
+        return rules[class_name]
+
+
+class Reading(Frozen):
+    """Bounds on what is decoded at all."""
+
+    max_file_mib: Positive
+    max_megapixels: Positive
+    max_side_px: Count
+
+
+class Encoding(Frozen):
+    """How outputs are written."""
+
+    jpeg_quality: Annotated[int, Field(ge=50, le=100)]
+
+
+class Detection(Frozen):
+    """How pictures are shown to the detectors."""
+
+    proposal_threshold: Share
+    merge_iou: Annotated[float, Field(gt=0, le=1)]
+    tile_px: dict[str, Annotated[int, Field(ge=64)]]
+    tile_overlap_px: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _tiles_move_on(self) -> Detection:
+        if any(self.tile_overlap_px * 2 > px for px in self.tile_px.values()):
+            raise ValueError("tile_overlap_px must be at most half of every tile_px")
+        return self
+
+
+class Batch(Frozen):
+    """How a day is cut up, and how patient a run is with one image."""
+
+    shard_size: Count
+    max_attempts: Count
+    image_timeout_s: Positive
+    worker_memory_mib: Count
+    min_published_share: Share
+
+
+class Registration(Frozen):
+    """The name under which models are registered."""
+
+    model_name: str
+
+
+class Daily(Frozen):
+    """What the nightly run reads and writes when it is started without parameters."""
+
+    source: str
+    destination: str
+    region: str
+
+
+class Params(Frozen):
+    """All of `params.yaml`."""
+
+    default_region: str
+    regions: dict[str, Region]
+    reading: Reading
+    encoding: Encoding
+    detection: Detection
+    batch: Batch
+    registry: Registration
+    daily: Daily
+
+    @model_validator(mode="after")
+    def _regions_exist(self) -> Params:
+        for key, name in (("default_region", self.default_region), ("daily.region", self.daily.region)):
+            if name not in self.regions:
+                raise ValueError(f"{key}: no region {name!r}; there are {', '.join(sorted(self.regions))}")
+        for name, region in self.regions.items():
+            for class_name, rule in (("face", region.face), ("license_plate", region.license_plate)):
+                if rule.threshold < self.detection.proposal_threshold:
+                    raise ValueError(
+                        f"regions.{name}.{class_name}.threshold: {rule.threshold} is below "
+                        f"detection.proposal_threshold ({self.detection.proposal_threshold}), so it would never be reached"
+                    )
+        return self
+
+    def region(self, name: str | None) -> tuple[str, Region]:
+        """A region and its name; `None` is the default one.
+
+        Raises:
+            StreetveilError: there is no such region.
+        """
+        chosen = name or self.default_region
+        if chosen not in self.regions:
+            raise StreetveilError(f"no region {chosen!r} in params.yaml: choose one of {', '.join(sorted(self.regions))}")
+        return chosen, self.regions[chosen]
+
+    def sha256(self) -> str:
+        """Hash of every value, whatever the order or comments of the file."""
+        canonical = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class Environment(BaseSettings):
+    """What differs between machines, from environment variables."""
+
+    model_config = SettingsConfigDict(env_prefix="STREETVEIL_", frozen=True, extra="ignore")
+
+    params: Path = PROJECT_ROOT / "params.yaml"
+    keys_dir: Path = Path.home() / ".local" / "state" / "streetveil" / "keys"
+    mlflow_tracking_uri: str = Field(
+        default=f"sqlite:///{PROJECT_ROOT / 'mlruns' / 'mlflow.db'}", validation_alias="MLFLOW_TRACKING_URI"
+    )
+    mlflow_artifacts: str = Field(default=str(PROJECT_ROOT / "mlruns"), validation_alias="STREETVEIL_MLFLOW_ARTIFACTS")
+
+
+def load_params(path: Path | None = None) -> Params:
+    """Read `params.yaml`.
+
+    Raises:
+        StreetveilError: the file is missing, is not YAML, or has an unknown or impossible value; the message names it.
+    """
+    path = path or Environment().params
+    try:
+        return Params.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise StreetveilError(f"cannot read {path}: {error.strerror}; set STREETVEIL_PARAMS to a params.yaml") from error
+    except yaml.YAMLError as error:
+        raise StreetveilError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        raise StreetveilError(f"{path.name}: {_explain(error)}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    """Each wrong key with what is wrong about it, in one line."""
+    return "; ".join(
+        ": ".join(part for part in (".".join(str(step) for step in fault["loc"]), fault["msg"]) if part)
+        for fault in error.errors(include_url=False)
+    )
+
+

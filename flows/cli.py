@@ -1,0 +1,248 @@
+"""The command line, `streetveil`. Every command is a few lines that call what does the work."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from components.errors import StreetveilError
+
+app = typer.Typer(
+    name="streetveil",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="Blur every face and licence plate in street imagery, on your own machine.",
+    epilog="Exit status: 0 all published · 3 some quarantined · 1 failed. Settings: params.yaml.",
+)
+quarantine = typer.Typer(no_args_is_help=True, help="Images that were not published, and why.")
+app.add_typer(quarantine, name="quarantine")
+
+_err = Console(stderr=True)
+_out = Console()
+
+
+class Device(StrEnum):
+    """Where the model runs."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class Engine(StrEnum):
+    """How the images are spread over processors."""
+
+    LOCAL = "local"
+
+
+Source = Annotated[Path, typer.Argument(help="Folder with the originals; read recursively, never changed.")]
+Destination = Annotated[Path, typer.Argument(help="Folder for the blurred images; the same names and sub-folders.")]
+Published = Annotated[Path, typer.Argument(help="A folder that `streetveil blur` or the nightly run has written.")]
+RegionName = Annotated[str | None, typer.Option("--region", "-r", help="Whose rules apply; default: params.yaml.")]
+DeviceChoice = Annotated[Device, typer.Option(help="Where the model runs.")]
+Workers = Annotated[int | None, typer.Option("--workers", "-w", min=1, help="Processes; default: one a core.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, without a progress bar.")]
+KeyFile = Annotated[
+    Path | None, typer.Option(help="Draw the noise from this key (32 bytes, mode 0600) and keep it afterwards.")
+]
+
+
+@contextmanager
+def _errors_in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except StreetveilError as error:
+        _err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        _err.print("stopped; what is finished stays, run the same command again to go on")
+        raise typer.Exit(130) from None
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"streetveil {version('streetveil')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Blur every face and licence plate in street imagery, on your own machine."""
+
+
+@app.command(
+    epilog="Examples: `streetveil blur photos blurred` · `streetveil blur photos blurred --region eu --workers 4` · "
+    "`streetveil blur photos blurred --json > result.json`. Run it again after an interruption: it goes on."
+)
+def blur(
+    source: Source,
+    destination: Destination,
+    region: RegionName = None,
+    device: DeviceChoice = Device.AUTO,
+    workers: Workers = None,
+    engine: Annotated[Engine, typer.Option(help="How the work is spread.")] = Engine.LOCAL,
+    key_file: KeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Blur a folder of images."""
+    _blur(source, destination, region, device, workers, key_file, as_json)
+
+
+@app.command(epilog="Example: `streetveil verify blurred`. Exit status 1 if anything is not as it was published.")
+def verify(destination: Published, as_json: AsJson = False) -> None:
+    """Read every output again and prove that it is what its manifest says."""
+    from components.batch.audit import audit
+    from components.batch.manifest import read_rows
+
+    with _errors_in_one_line():
+        storage = _opened(destination)
+        rows = read_rows(storage)
+        findings = list(audit(storage))
+    if as_json:
+        typer.echo(json.dumps({"images": len(rows), "findings": [asdict(finding) for finding in findings]}, indent=2))
+    else:
+        for finding in findings:
+            _out.print(f"[red]{escape(finding.path)}[/]: {escape(finding.what)}", highlight=False, soft_wrap=True)
+        verdict = f"[red]{len(findings)} findings[/]" if findings else "[green]every output is what its manifest says[/]"
+        _out.print(f"{len(rows)} images: {verdict}", highlight=False)
+    raise typer.Exit(1 if findings else 0)
+
+
+@app.command()
+def bootstrap() -> None:
+    """Register the shipped detectors as version 1 and champion, on a machine without a model."""
+    from components.registry.champion import bootstrap as register_shipped
+    from components.registry.models import Registry
+    from components.settings import load_params
+
+    with _errors_in_one_line():
+        registry = Registry.of(load_params().registry.model_name)
+        new = register_shipped(registry)
+    where = f"{registry.name} in {registry.tracking_uri}"
+    typer.echo(f"registered version {new} of {where} as @champion" if new else f"nothing to do: {where} has a model")
+
+
+@app.command()
+def serve() -> None:
+    """Serve all schedules of prefect.yaml from this one process (needs a Prefect server, see docs/operate.md)."""
+    from flows.serve import serve_schedules
+
+    with _errors_in_one_line():
+        serve_schedules()
+
+
+@quarantine.command("list")
+def quarantine_list(destination: Published, as_json: AsJson = False) -> None:
+    """List every quarantined image with its reason."""
+    from components.batch.manifest import QUARANTINED, read_rows
+
+    with _errors_in_one_line():
+        rows = [row for row in read_rows(_opened(destination)).values() if row.state == QUARANTINED]
+    if as_json:
+        typer.echo(json.dumps([{"path": row.path, "reason": row.reason, "detail": row.detail} for row in rows], indent=2))
+        return
+    for row in sorted(rows, key=lambda row: (row.reason or "", row.path)):
+        _out.print(f"[yellow]{row.reason}[/] {escape(row.path)}: {escape(row.detail or '')}", highlight=False, soft_wrap=True)
+    _out.print(f"{len(rows)} quarantined", highlight=False)
+
+
+@quarantine.command("show")
+def quarantine_show(destination: Published, path: Annotated[str, typer.Argument(help="As `list` names it.")]) -> None:
+    """Show all that the manifest knows of one image."""
+    from components.batch.manifest import read_rows
+
+    with _errors_in_one_line():
+        row = read_rows(_opened(destination)).get(path)
+        if row is None:
+            raise StreetveilError(f"no image {path!r} in the manifests of {destination}: see `streetveil quarantine list`")
+    typer.echo(json.dumps(row.to_dict(), indent=2, ensure_ascii=False))
+
+
+@quarantine.command(
+    "retry", epilog="Example: `streetveil quarantine retry photos blurred`, after the cause was mended."
+)
+def quarantine_retry(
+    source: Source,
+    destination: Destination,
+    paths: Annotated[list[str] | None, typer.Argument(help="Only these; default: all.")] = None,
+    region: RegionName = None,
+    device: DeviceChoice = Device.AUTO,
+    workers: Workers = None,
+    key_file: KeyFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Try quarantined images again."""
+    from components.batch.manifest import QUARANTINED, read_rows
+
+    with _errors_in_one_line():
+        listed = {path for path, row in read_rows(_opened(destination)).items() if row.state == QUARANTINED}
+        unknown = set(paths or ()) - listed
+        if unknown:
+            raise StreetveilError(f"not in quarantine: {', '.join(sorted(unknown))}; see `streetveil quarantine list`")
+    _blur(source, destination, region, device, workers, key_file, as_json, frozenset(paths or listed))
+
+
+def _blur(
+    source: Path,
+    destination: Path,
+    region: str | None,
+    device: Device,
+    workers: int | None,
+    key_file: Path | None,
+    as_json: bool,
+    retry: frozenset[str] = frozenset(),
+) -> None:
+    from components.settings import load_params
+    from flows.console import print_summary, run_progress, summary_json
+    from flows.one_folder import blur_folder, current_champion, default_workers
+
+    with _errors_in_one_line(), run_progress(_err, shown=not as_json and _err.is_terminal) as progress:
+        params = load_params()
+        region_name = params.region(region)[0]
+        summary = blur_folder(
+            source,
+            destination,
+            params,
+            region_name,
+            current_champion(params, region_name, device.value),
+            workers=workers or default_workers(device.value),
+            device=device.value,
+            key_file=key_file,
+            retry=retry,
+            on_plan=progress.planned,
+            on_row=progress.row,
+            on_wait=progress.waiting,
+        )
+    if as_json:
+        typer.echo(json.dumps(summary_json(summary), indent=2, ensure_ascii=False))
+    else:
+        print_summary(_out, summary, destination)
+    raise typer.Exit(summary.exit_status)
+
+
+def _opened(destination: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 - imported late: `--help` must be quick
+    from components.batch.storage import STATE_FOLDER, LocalStorage
+
+    if not (destination / STATE_FOLDER).is_dir():
+        raise StreetveilError(f"{destination} was not written by streetveil: name the destination of a run")
+    return LocalStorage(destination.resolve())
+
+
+if __name__ == "__main__":
+    sys.exit(app())

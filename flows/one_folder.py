@@ -1,0 +1,85 @@
+"""The one-folder job: the nightly run's steps without a server."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from components.batch.engines.local import local_engine
+from components.batch.manifest import ImageRow
+from components.batch.run import close_run, commit_shard, open_run, plan_run, verify_shard
+from components.batch.sources import list_images
+from components.batch.summary import Summary, summarise
+from components.detection.onnx_runtime import Device, resolve_device
+from components.registry.champion import Champion, bootstrap, resolve_champion
+from components.registry.models import Registry
+from components.settings import Params
+
+
+def blur_folder(
+    source: Path,
+    destination: Path,
+    params: Params,
+    region_name: str,
+    champion: Champion,
+    *,
+    workers: int,
+    device: Device = "cpu",
+    key_file: Path | None = None,
+    retry: frozenset[str] = frozenset(),
+    on_plan: Callable[[int, int], None] = lambda left, before: None,
+    on_row: Callable[[ImageRow], None] = lambda row: None,
+    on_wait: Callable[[], None] = lambda: None,
+) -> Summary:
+    """Blur every image below a folder.
+
+    Args:
+        source, destination: the folders.
+        params: all settings.
+        region_name: whose rules apply.
+        champion: the run's model.
+        workers: worker processes.
+        device: where the model runs.
+        key_file: a key of the user's own.
+        retry: paths to do again although they are finished.
+        on_plan: told how many images are left, and how many were finished before.
+        on_row: told of each image as it is ready.
+        on_wait: told if another run holds the destination.
+    """
+    rows: list[ImageRow] = []
+    start = time.perf_counter()
+    with open_run(source, destination, champion.bundle, params, region_name, device, key_file, on_wait) as run:
+        shards = plan_run(run, retry)
+        left = sum(len(shard.images) for shard in shards)
+        before = sum(1 for _ in list_images(source, destination)) - left
+        on_plan(left, before)
+        if shards:
+            with local_engine(run.order, min(workers, left)) as engine:
+                for shard in shards:
+                    done = verify_shard(run, engine.blur_shard(shard, on_row))
+                    commit_shard(run, shard, done)
+                    rows.extend(done)
+        close_run(run)
+    return summarise(
+        rows,
+        finished_before=before,
+        duration_s=time.perf_counter() - start,
+        model=f"{champion.bundle.name} version {champion.bundle.version}",
+        region=region_name,
+        min_published_share=params.batch.min_published_share,
+        fallback_reason=champion.fallback_reason,
+    )
+
+
+def current_champion(params: Params, region_name: str, device: Device) -> Champion:
+    """The model for one run; on a machine without any, the shipped detectors are registered first."""
+    registry = Registry.of(params.registry.model_name)
+    bootstrap(registry)
+    return resolve_champion(registry, params, region_name, device)
+
+
+def default_workers(device: Device) -> int:
+    """One single-threaded process a core, or one process for a GPU."""
+    return 1 if resolve_device(device) == "cuda" else len(os.sched_getaffinity(0))
