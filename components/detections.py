@@ -131,10 +131,8 @@ def clip(xyxy: Boxes, width: int, height: int) -> Boxes:
 
 def dilate(xyxy: Boxes, share: ArrayLike) -> Boxes:
     """Boxes grown on every side by a share of their own width and height (scalar or [n])."""
-    grow_x, grow_y = widths(xyxy) * share, heights(xyxy) * share
-    return np.stack([xyxy[:, 0] - grow_x, xyxy[:, 1] - grow_y, xyxy[:, 2] + grow_x, xyxy[:, 3] + grow_y], axis=1).astype(
-        np.float32
-    )
+    grown = np.stack([widths(xyxy), heights(xyxy)], axis=1) * np.asarray(share, np.float32).reshape(-1, 1)
+    return np.concatenate([xyxy[:, :2] - grown, xyxy[:, 2:] + grown], axis=1).astype(np.float32)
 
 
 def hull(xyxy: Boxes) -> Boxes:

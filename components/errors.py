@@ -52,7 +52,7 @@ INPUT_FAULTS = frozenset(
 )
 
 
-class ImageFault(StreetveilError):
+class ImageFault(StreetveilError):  # noqa: N818 - a fault of the image, not an error of the program
     """A fault of one image, which sends it to quarantine.
 
     Args:

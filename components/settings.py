@@ -97,6 +97,7 @@ class Batch(Frozen):
     shard_size: Count
     max_attempts: Count
     image_timeout_s: Positive
+    shard_timeout_s: Positive
     worker_memory_mib: Count
     min_published_share: Share
 
@@ -137,7 +138,7 @@ class Params(Frozen):
                 if rule.threshold < self.detection.proposal_threshold:
                     raise ValueError(
                         f"regions.{name}.{class_name}.threshold: {rule.threshold} is below "
-                        f"detection.proposal_threshold ({self.detection.proposal_threshold}), so it would never be reached"
+                        f"detection.proposal_threshold ({self.detection.proposal_threshold}); lower that first"
                     )
         return self
 
@@ -149,7 +150,9 @@ class Params(Frozen):
         """
         chosen = name or self.default_region
         if chosen not in self.regions:
-            raise StreetveilError(f"no region {chosen!r} in params.yaml: choose one of {', '.join(sorted(self.regions))}")
+            raise StreetveilError(
+                f"no region {chosen!r} in params.yaml: choose one of {', '.join(sorted(self.regions))}"
+            )
         return chosen, self.regions[chosen]
 
     def sha256(self) -> str:
@@ -181,7 +184,9 @@ def load_params(path: Path | None = None) -> Params:
     try:
         return Params.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise StreetveilError(f"cannot read {path}: {error.strerror}; set STREETVEIL_PARAMS to a params.yaml") from error
+        raise StreetveilError(
+            f"cannot read {path}: {error.strerror}; set STREETVEIL_PARAMS to a params.yaml"
+        ) from error
     except yaml.YAMLError as error:
         raise StreetveilError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
@@ -194,5 +199,3 @@ def _explain(error: ValidationError) -> str:
         ": ".join(part for part in (".".join(str(step) for step in fault["loc"]), fault["msg"]) if part)
         for fault in error.errors(include_url=False)
     )
-
-

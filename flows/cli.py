@@ -55,7 +55,8 @@ DeviceChoice = Annotated[Device, typer.Option(help="Where the model runs.")]
 Workers = Annotated[int | None, typer.Option("--workers", "-w", min=1, help="Processes; default: one a core.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, without a progress bar.")]
 KeyFile = Annotated[
-    Path | None, typer.Option(help="Draw the noise from this key (32 bytes, mode 0600) and keep it afterwards.")
+    Path | None,
+    typer.Option(help="Draw the noise from this key (32 bytes, mode 0600) and keep it afterwards."),
 ]
 
 
@@ -80,7 +81,8 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def main(
     show_version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave."),
     ] = False,
 ) -> None:
     """Blur every face and licence plate in street imagery, on your own machine."""
@@ -119,7 +121,9 @@ def verify(destination: Published, as_json: AsJson = False) -> None:
     else:
         for finding in findings:
             _out.print(f"[red]{escape(finding.path)}[/]: {escape(finding.what)}", highlight=False, soft_wrap=True)
-        verdict = f"[red]{len(findings)} findings[/]" if findings else "[green]every output is what its manifest says[/]"
+        verdict = (
+            f"[red]{len(findings)} findings[/]" if findings else "[green]every output is what its manifest says[/]"
+        )
         _out.print(f"{len(rows)} images: {verdict}", highlight=False)
     raise typer.Exit(1 if findings else 0)
 
@@ -155,10 +159,16 @@ def quarantine_list(destination: Published, as_json: AsJson = False) -> None:
     with _errors_in_one_line():
         rows = [row for row in read_rows(_opened(destination)).values() if row.state == QUARANTINED]
     if as_json:
-        typer.echo(json.dumps([{"path": row.path, "reason": row.reason, "detail": row.detail} for row in rows], indent=2))
+        typer.echo(
+            json.dumps([{"path": row.path, "reason": row.reason, "detail": row.detail} for row in rows], indent=2)
+        )
         return
     for row in sorted(rows, key=lambda row: (row.reason or "", row.path)):
-        _out.print(f"[yellow]{row.reason}[/] {escape(row.path)}: {escape(row.detail or '')}", highlight=False, soft_wrap=True)
+        _out.print(
+            f"[yellow]{row.reason}[/] {escape(row.path)}: {escape(row.detail or '')}",
+            highlight=False,
+            soft_wrap=True,
+        )
     _out.print(f"{len(rows)} quarantined", highlight=False)
 
 
@@ -170,7 +180,9 @@ def quarantine_show(destination: Published, path: Annotated[str, typer.Argument(
     with _errors_in_one_line():
         row = read_rows(_opened(destination)).get(path)
         if row is None:
-            raise StreetveilError(f"no image {path!r} in the manifests of {destination}: see `streetveil quarantine list`")
+            raise StreetveilError(
+                f"no image {path!r} in the manifests of {destination}: see `streetveil quarantine list`"
+            )
     typer.echo(json.dumps(row.to_dict(), indent=2, ensure_ascii=False))
 
 
@@ -236,7 +248,7 @@ def _blur(
     raise typer.Exit(summary.exit_status)
 
 
-def _opened(destination: Path):  # type: ignore[no-untyped-def]  # noqa: ANN202 - imported late: `--help` must be quick
+def _opened(destination: Path):  # type: ignore[no-untyped-def]
     from components.batch.storage import STATE_FOLDER, LocalStorage
 
     if not (destination / STATE_FOLDER).is_dir():

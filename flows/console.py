@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -65,7 +73,10 @@ def run_progress(console: Console, shown: bool) -> Iterator[RunProgress]:
 def print_summary(console: Console, summary: Summary, destination: Path) -> None:
     """The closing words of a run."""
     if summary.fallback_reason:
-        console.print(f"[bold white on red] FALL-BACK [/] @previous was used: {summary.fallback_reason}", highlight=False)
+        console.print(
+            f"[bold white on red] FALL-BACK [/] @previous was used: {summary.fallback_reason}",
+            highlight=False,
+        )
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim")
     facts.add_column()

@@ -115,7 +115,11 @@ SCHEMA = pa.schema([(column.name, _TYPES.get(column.name, pa.string())) for colu
 def encode_manifest(shard_id: str, rows: Iterable[ImageRow], committed_ns: int) -> bytes:
     """A shard's manifest as Parquet bytes, rows sorted by path."""
     ordered = sorted(rows, key=lambda row: row.path)
-    metadata = {"schema_version": str(SCHEMA_VERSION), "shard_id": shard_id, "committed_ns": str(committed_ns)}
+    metadata = {
+        "schema_version": str(SCHEMA_VERSION),
+        "shard_id": shard_id,
+        "committed_ns": str(committed_ns),
+    }
     table = pa.Table.from_pylist([row.to_dict() for row in ordered], schema=SCHEMA.with_metadata(metadata))
     out = io.BytesIO()
     pq.write_table(table, out, compression="zstd")
@@ -142,10 +146,14 @@ def read_manifest(storage: Storage, path: str) -> pa.Table:
     try:
         table = pq.read_table(pa.BufferReader(storage.read(path)))
     except (pa.ArrowException, OSError) as error:
-        raise StreetveilError(f"manifest {path} cannot be read ({error}); restore it, or delete it and run again") from error
+        raise StreetveilError(
+            f"manifest {path} cannot be read ({error}); restore it, or delete it and run again"
+        ) from error
     version = (table.schema.metadata or {}).get(b"schema_version", b"?").decode()
     if version != str(SCHEMA_VERSION):
-        raise StreetveilError(f"manifest {path} has schema version {version}, this release reads {SCHEMA_VERSION}: update")
+        raise StreetveilError(
+            f"manifest {path} has schema version {version}, this release reads {SCHEMA_VERSION}: update"
+        )
     return table
 
 

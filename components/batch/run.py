@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.batch.audit import output_fault
 from components.batch.journal import Journal
 from components.batch.manifest import PUBLISHED, ImageRow, commit_manifest, read_rows
 from components.batch.run_key import RunKey, acquire_run_key
@@ -105,8 +105,6 @@ def plan_run(run: Run, retry: frozenset[str] = frozenset()) -> list[Shard]:
 
 def verify_shard(run: Run, rows: Sequence[ImageRow]) -> list[ImageRow]:
     """Read every output of a shard again; one that is not what its row says is taken back and quarantined."""
-    from components.batch.audit import output_fault
-
     checked = []
     for row in rows:
         fault = output_fault(run.storage, row)
@@ -132,7 +130,9 @@ def commit_shard(run: Run, shard: Shard, rows: Sequence[ImageRow]) -> str:
         path = commit_manifest(run.storage, shard.id, rows)
         Journal(run.storage, shard.id).clear()
     except OSError as error:
-        raise StreetveilError(f"cannot write the manifest of {shard.id}: {error.strerror}; make room, then run again") from error
+        raise StreetveilError(
+            f"cannot write the manifest of {shard.id}: {error.strerror}; make room, then run again"
+        ) from error
     return path
 
 
@@ -147,7 +147,7 @@ def code_revision() -> str:
     from importlib.metadata import version
 
     try:
-        described = subprocess.run(
+        described = subprocess.run(  # noqa: S603 - nothing of it comes from outside
             ["git", "-C", str(PROJECT_ROOT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],  # noqa: S607
             capture_output=True,
             text=True,
@@ -173,7 +173,5 @@ def _locked(root: Path, on_wait: Callable[[], None]) -> Iterator[None]:
 
 def _refuse_foreign_files(destination: Path) -> None:
     """Outputs take their inputs' names: a folder with other files in it could lose some."""
-    if destination.is_dir() and os.listdir(destination) and not (destination / STATE_FOLDER).is_dir():
+    if destination.is_dir() and any(destination.iterdir()) and not (destination / STATE_FOLDER).is_dir():
         raise StreetveilError(f"{destination} has files that Streetveil did not write: choose an empty or new folder")
-
-

@@ -64,7 +64,9 @@ def acquire_run_key(keys_dir: Path, destination: Path, key_file: Path | None = N
     name = hashlib.sha256(str(destination.resolve()).encode()).hexdigest()[:24]
     path = keys_dir / f"{name}.key"
     if keys_dir.resolve().is_relative_to(destination.resolve()):
-        raise StreetveilError(f"the keys folder {keys_dir} lies inside the destination: set STREETVEIL_KEYS_DIR elsewhere")
+        raise StreetveilError(
+            f"the keys folder {keys_dir} lies inside the destination: set STREETVEIL_KEYS_DIR elsewhere"
+        )
     try:
         keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         _create(path)
@@ -99,7 +101,9 @@ def _read(path: Path) -> bytes:
     except OSError as error:
         raise StreetveilError(f"cannot read the key {path}: {error.strerror}") from error
     if len(secret) < _KEY_BYTES:
-        raise StreetveilError(f"the key {path} has {len(secret)} bytes; it needs {_KEY_BYTES}: head -c 32 /dev/urandom > FILE")
+        raise StreetveilError(
+            f"the key {path} has {len(secret)} bytes; it needs {_KEY_BYTES}: head -c 32 /dev/urandom > FILE"
+        )
     if mode & 0o077:
         raise StreetveilError(f"the key {path} can be read by others (mode {mode:04o}): chmod 600 {path}")
     return secret

@@ -42,4 +42,7 @@ def plan_shards(images: Iterable[ImageRef], finished: Mapping[str, ImageRow], sh
 
 
 def _is_finished(image: ImageRef, row: ImageRow | None) -> bool:
-    return row is not None and (row.input_size_bytes, row.input_modified_ns) == (image.size_bytes, image.modified_ns)
+    return row is not None and (row.input_size_bytes, row.input_modified_ns) == (
+        image.size_bytes,
+        image.modified_ns,
+    )

@@ -40,7 +40,9 @@ def list_images(source: Path, destination: Path) -> Iterator[ImageRef]:
         raise StreetveilError(f"no folder {source}: name the folder that holds the images")
     inside, outside = source.resolve(), destination.resolve()
     if inside == outside or inside.is_relative_to(outside):
-        raise StreetveilError(f"destination {destination} would mix with the originals in {source}: choose another folder")
+        raise StreetveilError(
+            f"destination {destination} would mix with the originals in {source}: choose another folder"
+        )
     yield from _walk(inside, inside, outside)
 
 
@@ -80,10 +82,15 @@ def read_image(source: Path, image: ImageRef, max_file_mib: float) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise ImageFault(Reason.NOT_A_FILE, "a pipe, socket or device, not a file; remove it from the folder")
         if status.st_size > max_file_mib * 2**20:
-            raise ImageFault(Reason.TOO_LARGE, f"{status.st_size / 2**20:.0f} MiB; reading.max_file_mib allows {max_file_mib:g}")
+            raise ImageFault(
+                Reason.TOO_LARGE,
+                f"{status.st_size / 2**20:.0f} MiB; reading.max_file_mib allows {max_file_mib:g}",
+            )
         return path.read_bytes()
     except (OSError, ValueError) as error:
         if "\\x" in image.path and isinstance(error, FileNotFoundError):
             raise ImageFault(Reason.BAD_NAME, "the file's name is not UTF-8; rename it") from error
         what = getattr(error, "strerror", None) or str(error)
-        raise ImageFault(Reason.UNREADABLE, f"cannot be read ({what}); mend it, then `streetveil quarantine retry`") from error
+        raise ImageFault(
+            Reason.UNREADABLE, f"cannot be read ({what}); mend it, then `streetveil quarantine retry`"
+        ) from error

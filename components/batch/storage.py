@@ -17,7 +17,7 @@ from typing import Protocol
 from components.errors import StreetveilError
 
 STATE_FOLDER = ".streetveil"  # below a destination: manifests and journals; never an input, never published
-_TEMPORARY = f"{STATE_FOLDER}/tmp"
+_TEMPORARY = f"{STATE_FOLDER}/drafts"
 
 
 class Storage(Protocol):

@@ -49,7 +49,7 @@ class WorkOrder:
     device: Device = "cpu"
 
     def __repr__(self) -> str:
-        return f"WorkOrder({str(self.source)!r}, region={self.region_name!r}, model={self.bundle.version!r}, run_key=<secret>)"
+        return f"WorkOrder({str(self.source)!r}, {self.region_name!r}, version {self.bundle.version}, run_key=<secret>)"
 
     def row(self, image: ImageRef, attempts: int, state: str, **found: object) -> ImageRow:
         """A manifest row of this run."""
@@ -68,11 +68,18 @@ class WorkOrder:
             **values,  # type: ignore[arg-type]
         )
 
-    def quarantined(self, image: ImageRef, attempts: int, fault: ImageFault, input_sha256: str | None = None) -> ImageRow:
+    def quarantined(
+        self, image: ImageRef, attempts: int, fault: ImageFault, input_sha256: str | None = None
+    ) -> ImageRow:
         """The row of an image that must not be published; whatever an earlier run published of it goes."""
         self.destination.delete(image.path)
         return self.row(
-            image, attempts, QUARANTINED, reason=str(fault.reason), detail=fault.detail, input_sha256=input_sha256
+            image,
+            attempts,
+            QUARANTINED,
+            reason=str(fault.reason),
+            detail=fault.detail,
+            input_sha256=input_sha256,
         )
 
 
@@ -118,11 +125,11 @@ def _attempt(order: WorkOrder, blurring: Blurring, image: ImageRef, attempts: in
     except StreetveilError:
         raise
     except MemoryError:
-        fault = ImageFault(Reason.OUT_OF_MEMORY, "needs more than batch.worker_memory_mib; raise it, then retry")
-        return order.quarantined(image, attempts, fault, input_sha256)
+        detail = "needs more than batch.worker_memory_mib; raise it, then retry"
+        return order.quarantined(image, attempts, ImageFault(Reason.OUT_OF_MEMORY, detail), input_sha256)
     except Exception as error:  # fail closed: a bug costs the image its publication, not the run
-        fault = ImageFault(Reason.INTERNAL_ERROR, f"{type(error).__name__}: {' '.join(str(error).split())[:200]}; please report")
-        return order.quarantined(image, attempts, fault, input_sha256)
+        detail = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}; please report"
+        return order.quarantined(image, attempts, ImageFault(Reason.INTERNAL_ERROR, detail), input_sha256)
     return _published(order, image, attempts, blurred, read_ms, write_ms)
 
 
@@ -133,9 +140,13 @@ def _write(destination: Storage, path: str, output: bytes) -> float:
         destination.write(path, output)
         stands = destination.read(path) == output
     except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
-        raise ImageFault(Reason.NAME_TAKEN, "the destination has a folder or file in its place; move it away") from error
+        raise ImageFault(
+            Reason.NAME_TAKEN, "the destination has a folder or file in its place; move it away"
+        ) from error
     except OSError as error:
-        raise StreetveilError(f"cannot write to the destination: {error.strerror}; make room or mend it, then run again") from error
+        raise StreetveilError(
+            f"cannot write to the destination: {error.strerror}; make room or mend it, then run again"
+        ) from error
     if not stands:
         destination.delete(path)
         raise ImageFault(Reason.VERIFICATION_FAILED, "the destination did not keep what was written; check the disk")

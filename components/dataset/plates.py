@@ -82,7 +82,9 @@ def render_plate(style: PlateStyle, text: str) -> Pixels:
     return np.asarray(image)
 
 
-def paste_plate(scene: Pixels, plate: Pixels, corners: Quad, blur_px: float = 0.6) -> tuple[Pixels, NDArray[np.float32]]:
+def paste_plate(
+    scene: Pixels, plate: Pixels, corners: Quad, blur_px: float = 0.6
+) -> tuple[Pixels, NDArray[np.float32]]:
     """Warp a plate onto a scene.
 
     Args:
@@ -103,7 +105,10 @@ def paste_plate(scene: Pixels, plate: Pixels, corners: Quad, blur_px: float = 0.
     size = scene.shape[1], scene.shape[0]
     warped = cv2.warpPerspective(reduced, matrix, size, flags=cv2.INTER_AREA)
     alpha = cv2.warpPerspective(np.ones(reduced.shape[:2], np.float32), matrix, size, flags=cv2.INTER_LINEAR)
-    warped, alpha = cv2.GaussianBlur(warped, (0, 0), blur_px), cv2.GaussianBlur(alpha, (0, 0), blur_px)[..., None]
+    warped, alpha = (
+        cv2.GaussianBlur(warped, (0, 0), blur_px),
+        cv2.GaussianBlur(alpha, (0, 0), blur_px)[..., None],
+    )
     shaded = warped * (0.55 + 0.45 * _local_light(scene, corners))
     pasted = scene * (1 - alpha) + shaded * alpha
     box = np.concatenate([corners.min(axis=0), corners.max(axis=0)]).astype(np.float32)
@@ -132,4 +137,6 @@ def _fitting_font(text: str, width_px: float, height_px: float) -> ImageFont.Fre
 
 
 def _font(size_px: float) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(str(package_folder("matplotlib") / "mpl-data/fonts/ttf/DejaVuSans-Bold.ttf"), max(4, size_px))
+    return ImageFont.truetype(
+        str(package_folder("matplotlib") / "mpl-data/fonts/ttf/DejaVuSans-Bold.ttf"), max(4, size_px)
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from components.detections import CLASS_IDS
 from components.errors import ModelError
 from components.settings import Detection
 
-_ARCHITECTURES = {"centerface": CenterFace, "yolov8": YoloV8}
+_ARCHITECTURES: dict[str, Callable[[bytes, int, Device, str], Detector]] = {"centerface": CenterFace, "yolov8": YoloV8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,14 @@ class ModelFile:
         try:
             model_bytes = self.path.read_bytes()
         except OSError as error:
-            raise ModelError(f"model file {self.path} cannot be read ({error.strerror}); register the version again") from error
+            raise ModelError(
+                f"model file {self.path} cannot be read ({error.strerror}); register the version again"
+            ) from error
         found = hashlib.sha256(model_bytes).hexdigest()
         if found != self.sha256:
-            raise ModelError(f"model file {self.path} has sha256 {found[:12]}…, pinned is {self.sha256[:12]}…; do not use it")
+            raise ModelError(
+                f"model file {self.path} has sha256 {found[:12]}…, pinned is {self.sha256[:12]}…; do not use it"
+            )
         return model_bytes
 
 

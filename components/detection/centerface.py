@@ -45,7 +45,12 @@ class CenterFace:
         box_height, box_width = np.exp(np.minimum(scale[:, y, x], 20)) * _STRIDE_PX
         centre_y, centre_x = (np.stack([y, x]) + offset[:, y, x] + 0.5) * _STRIDE_PX
         boxes = np.stack(
-            [centre_x - box_width / 2, centre_y - box_height / 2, centre_x + box_width / 2, centre_y + box_height / 2],
+            [
+                centre_x - box_width / 2,
+                centre_y - box_height / 2,
+                centre_x + box_width / 2,
+                centre_y + box_height / 2,
+            ],
             axis=1,
         )
         return Detections.of(clip(boxes, width, height), heatmap[0, y, x], self._class_id)

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from components.errors import ModelError, StreetveilError
 
 Device = Literal["auto", "cpu", "cuda"]
-_PROVIDERS: dict[Literal["cpu", "cuda"], str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_PROVIDERS: dict[Literal["cpu", "cuda"], str] = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+}
 
 
 class Session:
@@ -54,7 +57,9 @@ class Session:
         """Run the network on one batch [n, c, h, w]."""
         missing = set(outputs) - set(self.output_names)
         if missing:
-            raise ModelError(f"{self.name}: has no output {', '.join(sorted(missing))}; the file is not the registered model")
+            raise ModelError(
+                f"{self.name}: has no output {', '.join(sorted(missing))}; the file is not the registered model"
+            )
         try:
             return self._session.run(list(outputs), {self.input_name: blob.astype(self.input_dtype, copy=False)})
         except Exception as error:

@@ -32,7 +32,9 @@ SANITY_PICTURES = (
 )
 
 
-def check_sanity(cascade: Cascade, region: Region, limits: Reading, pictures: tuple[SanityPicture, ...] = SANITY_PICTURES) -> None:
+def check_sanity(
+    cascade: Cascade, region: Region, limits: Reading, pictures: tuple[SanityPicture, ...] = SANITY_PICTURES
+) -> None:
     """Run a cascade over the built-in pictures.
 
     Raises:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import cv2
+import numpy as np
 
 from components.detection.detector import Detector
 from components.detections import Detections
@@ -57,13 +58,14 @@ def detect_in_tiles(detector: Detector, pixels: Pixels, threshold: float, tile_p
 
 def _detect_in(detector: Detector, pixels: Pixels, threshold: float, piece: Tile) -> Detections:
     found = detector.detect(pixels[piece.y1 : piece.y2, piece.x1 : piece.x2], threshold)
-    return found.with_boxes(found.xyxy + [piece.x1, piece.y1, piece.x1, piece.y1])
+    return found.with_boxes(found.xyxy + np.array([piece.x1, piece.y1, piece.x1, piece.y1], np.float32))
 
 
 def _detect_in_overview(detector: Detector, pixels: Pixels, threshold: float, tile_px: int) -> Detections:
     height, width = pixels.shape[:2]
     scale = tile_px / max(width, height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    found = detector.detect(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), threshold)
-    back = [width / size[0], height / size[1]] * 2
+    overview = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    found = detector.detect(overview, threshold)
+    back = np.array([width / size[0], height / size[1]] * 2, np.float32)
     return found.with_boxes(found.xyxy * back)

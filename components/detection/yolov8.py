@@ -44,7 +44,12 @@ class YoloV8:
         checked(self.name, rows[:5], (5, None))
         centre_x, centre_y, box_width, box_height, confidence = rows[:5, rows[4] >= threshold]
         boxes = np.stack(
-            [centre_x - box_width / 2, centre_y - box_height / 2, centre_x + box_width / 2, centre_y + box_height / 2],
+            [
+                centre_x - box_width / 2,
+                centre_y - box_height / 2,
+                centre_x + box_width / 2,
+                centre_y + box_height / 2,
+            ],
             axis=1,
         )
         return Detections.of(clip(boxes / scale, width, height), confidence, self._class_id)

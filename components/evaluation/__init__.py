@@ -1,0 +1,1 @@
+"""How much was hidden, and how much too much: pure functions over labels and blurred areas."""

@@ -46,7 +46,9 @@ def _hide(patch: Pixels, area: Area, rule: Obfuscation, noise: NoiseSource) -> P
 
     sigma_px = max(rule.blur_sigma_px, rule.blur_sigma_share * height)
     shrink = max(1.0, sigma_px / _WORKING_SIGMA_PX)
-    small = cv2.resize(cells, (max(1, round(width / shrink)), max(1, round(height / shrink))), interpolation=cv2.INTER_LINEAR)
+    small = cv2.resize(
+        cells, (max(1, round(width / shrink)), max(1, round(height / shrink))), interpolation=cv2.INTER_LINEAR
+    )
     small = cv2.GaussianBlur(small, (0, 0), sigma_px / shrink, borderType=cv2.BORDER_REPLICATE)
     smooth = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,6 +27,9 @@ class Recipe:
     encoding: Encoding
     reading: Reading
     run_key: bytes
+
+    def __repr__(self) -> str:
+        return f"Recipe({self.obfuscation!r}, run_key=<secret>)"
 
     def noise(self, picture: Picture) -> NoiseSource:
         """The noise of one picture."""
@@ -82,6 +86,13 @@ def _upright_subsampling(picture: Picture) -> str:
     return {"422": "440", "440": "422", "411": "420"}.get(picture.subsampling, picture.subsampling)
 
 
+_LOSSLESS: dict[str, dict[str, Any]] = {
+    "PNG": {},
+    "WEBP": {"lossless": True, "exact": True},
+    "TIFF": {"compression": "tiff_adobe_deflate"},
+}
+
+
 def _encode_lossless(pixels: Pixels, picture: Picture, stamp: bytes) -> bytes:
     if picture.grey:
         image = Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
@@ -89,7 +100,6 @@ def _encode_lossless(pixels: Pixels, picture: Picture, stamp: bytes) -> bytes:
         image = Image.fromarray(np.dstack([pixels, picture.alpha]))
     else:
         image = Image.fromarray(pixels)
-    options = {"PNG": {}, "WEBP": {"lossless": True, "exact": True}, "TIFF": {"compression": "tiff_adobe_deflate"}}
     out = io.BytesIO()
-    image.save(out, format=picture.format, exif=stamp, **options[picture.format])
+    image.save(out, format=picture.format, exif=stamp, **_LOSSLESS[picture.format])
     return out.getvalue()

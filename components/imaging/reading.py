@@ -103,6 +103,8 @@ def decode(source_bytes: bytes, limits: Reading) -> Picture:
         return read(source_bytes, file_format, limits)
     except ImageFault:
         raise
+    except Image.DecompressionBombError as error:
+        raise ImageFault(Reason.TOO_LARGE, f"declares too many pixels ({error})") from error
     except MemoryError as error:
         raise ImageFault(Reason.OUT_OF_MEMORY, "decoding needs more memory than batch.worker_memory_mib") from error
     except Exception as error:  # a decoder may raise anything on hostile bytes: all of it means "refused"
@@ -151,7 +153,8 @@ def _decode_lossless(source_bytes: bytes, file_format: Format, limits: Reading) 
         convert = _CONVERSIONS.get(image.mode)
         if convert is None:
             raise ImageFault(
-                Reason.UNSUPPORTED_FORMAT, f"pixel format {image.mode} cannot be kept; convert to 8-bit grey, RGB or RGBA"
+                Reason.UNSUPPORTED_FORMAT,
+                f"pixel format {image.mode} cannot be kept; convert to 8-bit grey, RGB or RGBA",
             )
         turn = _declared_orientation(image)
         image.load()
@@ -185,7 +188,6 @@ def _open(source_bytes: bytes, file_format: Format) -> Image.Image:
 def _declared_orientation(image: Image.Image) -> int:
     value = image.getexif().get(_ORIENTATION, 1)
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
 
 
 def _picture(

@@ -30,7 +30,9 @@ def verify_output(picture: Picture, source_bytes: bytes, output_bytes: bytes, ar
     except ImageFault as fault:
         raise _failure(f"the output cannot be decoded ({fault.detail})") from fault
     if published.pixels.shape != picture.pixels.shape or published.format != picture.format:
-        raise _failure(f"the output is a {published.format} of {published.width}×{published.height} px, not like its source")
+        raise _failure(
+            f"the output is a {published.format} of {published.width}×{published.height} px, not like its source"
+        )
     if blurring_id_of(output_bytes) is None:
         raise _failure("the output carries no blurring id")
     for area in areas:
@@ -46,7 +48,9 @@ def _shows_the_original(original: Pixels, published: Pixels, area: Area) -> bool
     """Whether the fine detail of an area is still that of the original (Pearson correlation of the residuals)."""
     x1, y1, x2, y2 = area
     if min(x2 - x1, y2 - y1) < _MIN_SIDE_PX:
-        return bool(np.array_equal(original[y1:y2, x1:x2], published[y1:y2, x1:x2]) and np.ptp(original[y1:y2, x1:x2]) > 0)
+        return bool(
+            np.array_equal(original[y1:y2, x1:x2], published[y1:y2, x1:x2]) and np.ptp(original[y1:y2, x1:x2]) > 0
+        )
     before, after = _detail(original[y1:y2, x1:x2]), _detail(published[y1:y2, x1:x2])
     if before.std() < _MIN_DETAIL_STD or after.std() == 0:
         return False

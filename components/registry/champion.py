@@ -1,4 +1,4 @@
-"""One run, one model: the champion is resolved once, checked, and replaced by its predecessor if it cannot be trusted."""
+"""One run, one model: the champion is resolved once and checked; its predecessor stands in if it cannot be trusted."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def bootstrap(registry: Registry) -> str | None:
     if not registry.is_empty():
         return None
     return registry.register(
-        shipped_files(), alias=CHAMPION, description="Shipped: CenterFace (faces) and platedet (plates), untuned."
+        shipped_files(),
+        alias=CHAMPION,
+        description="Shipped: CenterFace (faces) and platedet (plates), untuned.",
     )
 
 

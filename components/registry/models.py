@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,7 +96,9 @@ class Registry:
         try:
             folder = Path(mlflow.artifacts.download_artifacts(f"models:/{self.name}/{version.version}"))
         except (mlflow.exceptions.MlflowException, OSError) as error:
-            raise ModelError(f"the files of {self.name} version {version.version} cannot be fetched ({error})") from error
+            raise ModelError(
+                f"the files of {self.name} version {version.version} cannot be fetched ({error})"
+            ) from error
         return Bundle(self.name, str(version.version), _files_of(version.tags, folder))
 
     def set_alias(self, alias: str, version: str) -> None:
@@ -111,7 +114,7 @@ class Registry:
         experiment = client.get_experiment_by_name(_EXPERIMENT)
         return experiment.experiment_id if experiment else client.create_experiment(_EXPERIMENT, self.artifacts)
 
-    def _log(self, files: Sequence[ModelFile]) -> Any:  # noqa: ANN401 - MLflow's ModelInfo
+    def _log(self, files: Sequence[ModelFile]) -> Any:
         mlflow = _mlflow(self.tracking_uri)
         import numpy as np
         from mlflow.types import Schema, TensorSpec
@@ -120,7 +123,8 @@ class Registry:
             inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, -1, 3))]),
             outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, 6))]),
         )
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # MLflow's advice to infer a signature: it is given above
             # Copies: MLflow would otherwise keep the installed packages' paths in the version.
             copies = {file.path.name: shutil.copy(file.path, folder) for file in files}
             return mlflow.pyfunc.log_model(
@@ -149,7 +153,7 @@ def _find(folder: Path, name: str) -> Path:
     return next(folder.rglob(name), folder / "artifacts" / name)
 
 
-def _mlflow(tracking_uri: str) -> Any:  # noqa: ANN401 - a module
+def _mlflow(tracking_uri: str) -> Any:
     """MLflow, imported when it is first needed (seconds), silent and without telemetry."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

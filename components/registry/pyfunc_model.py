@@ -10,16 +10,17 @@ from typing import Any
 
 import mlflow
 import numpy as np
+from mlflow.pyfunc import PythonModel
 from numpy.typing import NDArray
 
 from components.detection.bundle import Bundle, ModelFile, load_cascade
 from components.settings import load_params
 
 
-class StreetveilDetector(mlflow.pyfunc.PythonModel):
+class StreetveilDetector(PythonModel):
     """Finds faces and plates in one picture."""
 
-    def load_context(self, context: Any) -> None:  # noqa: ANN401 - MLflow's context
+    def load_context(self, context: Any) -> None:
         """Load the version's networks."""
         import hashlib
         from pathlib import Path
@@ -33,7 +34,7 @@ class StreetveilDetector(mlflow.pyfunc.PythonModel):
         self._region = params.region(None)[1]
         self._cascade = load_cascade(Bundle("streetveil-detector", "?", tuple(files)), params.detection)
 
-    def predict(self, context: Any, model_input, params=None) -> NDArray:  # type: ignore[no-untyped-def]  # noqa: ANN001 - MLflow reads type hints
+    def predict(self, context: Any, model_input, params=None) -> NDArray:  # type: ignore[no-untyped-def]
         """Proposals of a picture uint8 [h, w, 3]: float32 [n, 6] as x1, y1, x2, y2, confidence, class."""
         found = self._cascade.propose(np.asarray(model_input, np.uint8), self._region)
         return np.column_stack([found.xyxy, found.confidence, found.class_id]).astype(np.float32)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import TimeoutError as ImageTimeoutError
-from concurrent.futures import as_completed
+from concurrent.futures import Future, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from components.batch.manifest import ImageRow
 from components.batch.shards import Shard
 from components.batch.sources import ImageRef
 from components.batch.worker import WorkOrder, crash_fault, start_worker, work
-from components.errors import ImageFault, Reason
+from components.errors import ImageFault, Reason, StreetveilError
 
 OnRow = Callable[[ImageRow], None]
 
@@ -42,8 +42,10 @@ class LocalEngine:
             One row for each image, in any order.
 
         Raises:
-            StreetveilError: the destination cannot be written to.
+            StreetveilError: the destination cannot be written to, or `batch.shard_timeout_s` has passed; what is
+                finished stays in the journal, so that another call goes on.
         """
+        deadline = time.monotonic() + self.order.params.batch.shard_timeout_s
         journal = Journal(self.order.destination, shard.id)
         done = journal.rows()
         suspects = journal.attempts()
@@ -53,13 +55,13 @@ class LocalEngine:
         kept = {row.path for row in rows}
         left = [image for image in shard.images if image.path not in kept]
         later = [image for image in left if image.path in suspects]
-        for row in self._work([image for image in left if image.path not in suspects], journal, later):
+        for row in self._work([image for image in left if image.path not in suspects], journal, later, deadline):
             rows.append(row)
             on_row(row)
         while later:
             again: list[ImageRef] = []
             for image in later:
-                for row in self._work([image], journal, again):
+                for row in self._work([image], journal, again, deadline):
                     rows.append(row)
                     on_row(row)
             later = again
@@ -67,23 +69,31 @@ class LocalEngine:
 
     def _is_kept(self, row: ImageRow | None, image: ImageRef) -> bool:
         """Whether a journal row still speaks of this file, and its output stands."""
-        if row is None or (row.input_size_bytes, row.input_modified_ns) != (image.size_bytes, image.modified_ns):
+        if row is None or (row.input_size_bytes, row.input_modified_ns) != (
+            image.size_bytes,
+            image.modified_ns,
+        ):
             return False
         return row.output_sha256 is None or self.order.destination.exists(image.path)
 
-    def _work(self, images: list[ImageRef], journal: Journal, crashed: list[ImageRef]) -> Iterator[ImageRow]:
+    def _work(
+        self, images: list[ImageRef], journal: Journal, crashed: list[ImageRef], deadline: float
+    ) -> Iterator[ImageRow]:
         """Rows as they are ready; images whose worker died go to `crashed`, until their attempts are used up."""
         batch = self.order.params.batch
-        futures = {
-            self.pool.schedule(work, args=(journal.shard_id, image), timeout=batch.image_timeout_s): image for image in images
+        futures: dict[Future[ImageRow], ImageRef] = {
+            self.pool.schedule(work, args=(journal.shard_id, image), timeout=batch.image_timeout_s): image
+            for image in images
         }
         try:
-            for future in as_completed(futures):
+            for future in as_completed(futures, timeout=max(0.0, deadline - time.monotonic())):
                 image = futures[future]
                 try:
                     yield future.result()
-                except ImageTimeoutError:
-                    detail = f"not done after {batch.image_timeout_s:g} s (batch.image_timeout_s); the file may be hostile"
+                except TimeoutError:
+                    detail = (
+                        f"not done after {batch.image_timeout_s:g} s (batch.image_timeout_s); the file may be hostile"
+                    )
                     yield self._quarantine(image, journal, ImageFault(Reason.TIMEOUT, detail))
                 except ProcessExpired:
                     attempts = journal.attempts().get(image.path, 0)
@@ -91,6 +101,10 @@ class LocalEngine:
                         crashed.append(image)
                     else:
                         yield self._quarantine(image, journal, crash_fault(attempts))
+        except TimeoutError as error:
+            raise StreetveilError(
+                f"shard {journal.shard_id} was not done within batch.shard_timeout_s; run again"
+            ) from error
         finally:
             for future in futures:
                 future.cancel()
