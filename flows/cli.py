@@ -220,6 +220,7 @@ def _blur(
     as_json: bool,
     retry: frozenset[str] = frozenset(),
 ) -> None:
+    from components.batch.run import check_folders
     from components.settings import load_params
     from flows.console import print_summary, run_progress, summary_json
     from flows.one_folder import blur_folder, current_champion, default_workers
@@ -227,13 +228,15 @@ def _blur(
     with _errors_in_one_line(), run_progress(_err, shown=not as_json and _err.is_terminal) as progress:
         params = load_params()
         region_name = params.region(region)[0]
+        processes = workers or default_workers(device.value)
+        check_folders(source, destination)
         summary = blur_folder(
             source,
             destination,
             params,
             region_name,
             current_champion(params, region_name, device.value),
-            workers=workers or default_workers(device.value),
+            workers=processes,
             device=device.value,
             key_file=key_file,
             retry=retry,

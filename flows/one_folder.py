@@ -82,4 +82,6 @@ def current_champion(params: Params, region_name: str, device: Device) -> Champi
 
 def default_workers(device: Device) -> int:
     """One single-threaded process a core, or one process for a GPU."""
-    return 1 if resolve_device(device) == "cuda" else len(os.sched_getaffinity(0))
+    if resolve_device(device) == "cuda":
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

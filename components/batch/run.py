@@ -66,8 +66,7 @@ def open_run(
     Raises:
         StreetveilError: source, destination or key cannot be used.
     """
-    next(iter(list_images(source, destination)), None)  # says now what is wrong with source or destination
-    _refuse_foreign_files(destination)
+    check_folders(source, destination)
     storage = open_destination(destination)
     with _locked(storage.root, on_wait):
         storage.remove_leftovers()
@@ -85,6 +84,18 @@ def open_run(
             device=device,
         )
         yield Run(order, storage, destination, key)
+
+
+def check_folders(source: Path, destination: Path) -> None:
+    """Say at once what is wrong with the folders of a run, before anything is loaded or written.
+
+    Raises:
+        StreetveilError: there is no source, the folders are entangled, or the destination holds files of others, which
+            an output of the same name would replace.
+    """
+    next(iter(list_images(source, destination)), None)
+    if destination.is_dir() and any(destination.iterdir()) and not (destination / STATE_FOLDER).is_dir():
+        raise StreetveilError(f"{destination} has files that Streetveil did not write: choose an empty or new folder")
 
 
 def plan_run(run: Run, retry: frozenset[str] = frozenset()) -> list[Shard]:
@@ -169,9 +180,3 @@ def _locked(root: Path, on_wait: Callable[[], None]) -> Iterator[None]:
             on_wait()
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _refuse_foreign_files(destination: Path) -> None:
-    """Outputs take their inputs' names: a folder with other files in it could lose some."""
-    if destination.is_dir() and any(destination.iterdir()) and not (destination / STATE_FOLDER).is_dir():
-        raise StreetveilError(f"{destination} has files that Streetveil did not write: choose an empty or new folder")

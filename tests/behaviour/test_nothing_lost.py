@@ -22,7 +22,6 @@ from components.imaging.reading import blurring_id_of
 from components.settings import PROJECT_ROOT
 from tests.batch.conftest import tree
 
-IMAGES = 240
 FillFolder = Callable[..., dict[str, bytes]]
 
 
@@ -38,11 +37,11 @@ def start(tmp_path: Path, destination: str) -> subprocess.Popen[str]:
     )
 
 
-def kill_at(process: subprocess.Popen[str], moment: int, group: bool) -> None:
+def kill_at(process: subprocess.Popen[str], images: int, moment: int, group: bool) -> None:
     """Kill -9 a run, with its workers or without, once so many images of the day have their end state."""
     assert process.stdout
     lines = iter(process.stdout)
-    done = IMAGES + 1 - int(next(lines).split()[1])
+    done = images - int(next(lines).split()[1])
     for _ in range(moment - done):
         next(lines)
     with contextlib.suppress(ProcessLookupError):
@@ -65,22 +64,23 @@ def assert_nothing_half_or_unblurred(destination: Path, originals: dict[str, byt
 
 
 @pytest.mark.parametrize(
-    "kills", [pytest.param(4, id="4 kills"), pytest.param(20, marks=[pytest.mark.slow], id="20 kills")]
+    ("images", "kills"),
+    [pytest.param(90, 3, id="3 kills"), pytest.param(240, 20, marks=[pytest.mark.slow], id="20 kills")],
 )
 @pytest.mark.timeout(1800)
 def test_killed_at_random_moments_and_run_again_ends_like_an_undisturbed_run(
-    tmp_path: Path, fill: FillFolder, rng: np.random.Generator, kills: int
+    tmp_path: Path, fill: FillFolder, rng: np.random.Generator, images: int, kills: int
 ) -> None:
-    """After kill -9 at random moments of a run over 240 images, a re-run has the same outputs and manifests."""
-    originals = fill(tmp_path / "in", IMAGES, 320, 240)
+    """After kill -9 at random moments of a run, a re-run has the same outputs and manifests as without."""
+    originals = fill(tmp_path / "in", images, 240, 180)
     (tmp_path / "in" / "broken.jpg").write_bytes(originals["street-1/0001.jpg"][:700])
     (tmp_path / "run.key").write_bytes(b"k" * 32)
     (tmp_path / "run.key").chmod(0o600)
     undisturbed = start(tmp_path, "undisturbed")
-    assert "done 241" in undisturbed.communicate()[0]
+    assert f"done {images + 1}" in undisturbed.communicate()[0]
 
-    for moment in sorted(rng.choice(IMAGES, kills, replace=False).tolist()):
-        kill_at(start(tmp_path, "killed"), moment, group=bool(rng.integers(2)))
+    for moment in sorted(rng.choice(images, kills, replace=False).tolist()):
+        kill_at(start(tmp_path, "killed"), images + 1, moment, group=bool(rng.integers(2)))
         assert_nothing_half_or_unblurred(tmp_path / "killed", originals)
     again = start(tmp_path, "killed")
     assert "done" in again.communicate()[0]
@@ -109,11 +109,11 @@ def test_two_runs_at_once_over_one_day_do_no_harm(tmp_path: Path, fill: FillFold
 
 def test_workers_end_when_the_run_is_killed(tmp_path: Path, fill: FillFolder) -> None:
     """Killing the run alone leaves no worker behind that goes on writing."""
-    fill(tmp_path / "in", IMAGES + 1, 320, 240)
+    fill(tmp_path / "in", 90, 240, 180)
     (tmp_path / "run.key").write_bytes(b"k" * 32)
     (tmp_path / "run.key").chmod(0o600)
     process = start(tmp_path, "out")
-    kill_at(process, 5, group=False)
+    kill_at(process, 90, 5, group=False)
     deadline = time.monotonic() + 60
     while _members(process.pid) and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -1,0 +1,243 @@
+"""Settings that could weaken the blur are refused, in one line that names the key."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from components.errors import StreetveilError
+from components.settings import PROJECT_ROOT, Environment, Params, load_params
+
+SHIPPED: dict[str, Any] = yaml.safe_load((PROJECT_ROOT / "params.yaml").read_text(encoding="utf-8"))
+
+
+def changed(key: str, value: object) -> dict[str, Any]:
+    """The shipped settings with one value changed."""
+    values = copy.deepcopy(SHIPPED)
+    *folders, last = key.split(".")
+    place = values
+    for folder in folders:
+        place = place[folder]
+    place[last] = value
+    return values
+
+
+def written(folder: Path, values: object) -> Path:
+    """A params.yaml of its own."""
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return path
+
+
+def leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key with its value."""
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def test_the_shipped_settings_are_valid() -> None:
+    """The file in the repository loads, and its default region is the strictest."""
+    params = load_params(PROJECT_ROOT / "params.yaml")
+    name, strict = params.region(None)
+    assert name == "strict"
+    for region in params.regions.values():
+        for class_name in ("face", "license_plate"):
+            assert strict.rule(class_name).threshold <= region.rule(class_name).threshold
+            assert strict.rule(class_name).min_px <= region.rule(class_name).min_px
+            assert strict.rule(class_name).dilation >= region.rule(class_name).dilation
+        assert strict.obfuscation.cells <= region.obfuscation.cells
+        assert strict.obfuscation.cell_noise_std >= region.obfuscation.cell_noise_std
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("regions.eu.obfuscation.cells", 6),
+        ("regions.eu.obfuscation.cells", 0),
+        ("regions.eu.obfuscation.cells", 4.5),
+        ("regions.eu.obfuscation.cell_noise_std", 24.9),
+        ("regions.eu.obfuscation.cell_noise_std", float("nan")),
+        ("regions.eu.obfuscation.blur_sigma_px", -1),
+        ("regions.eu.obfuscation.blur_sigma_share", 0.09),
+        ("regions.eu.obfuscation.blur_sigma_share", 1.1),
+        ("regions.eu.obfuscation.pixel_noise_std", -1),
+        ("regions.eu.face.threshold", 1.1),
+        ("regions.eu.face.threshold", -0.1),
+        ("regions.eu.face.threshold", float("nan")),
+        ("regions.eu.license_plate.threshold", float("nan")),
+        ("regions.eu.face.min_px", -1),
+        ("regions.eu.face.min_px", float("nan")),
+        ("regions.eu.face.dilation", -0.1),
+        ("regions.eu.face.dilation", float("nan")),
+        ("regions.eu.license_plate.dilation", 1.5),
+        ("reading.max_file_mib", 0),
+        ("reading.max_megapixels", -1),
+        ("reading.max_megapixels", float("nan")),
+        ("reading.max_side_px", 0),
+        ("encoding.jpeg_quality", 49),
+        ("encoding.jpeg_quality", 101),
+        ("detection.proposal_threshold", float("nan")),
+        ("detection.merge_iou", 0),
+        ("detection.merge_iou", 1.1),
+        ("detection.tile_px.platedet", 63),
+        ("detection.tile_overlap_px", -1),
+        ("batch.shard_size", 0),
+        ("batch.max_attempts", 0),
+        ("batch.image_timeout_s", 0),
+        ("batch.min_published_share", 1.01),
+        ("regions.eu.face", {"threshold": 0.2}),
+        ("regions.eu.face.threshold", "high"),
+        ("regions.eu.face.thresold", 0.3),
+        ("detection.tiles", 3),
+        ("regoins", {}),
+    ],
+)
+def test_an_impossible_value_is_refused_by_its_name(tmp_path: Path, key: str, value: object) -> None:
+    """Too little hiding, numbers that are none, unknown and missing keys: one line that says where."""
+    with pytest.raises(StreetveilError) as raised:
+        load_params(written(tmp_path, changed(key, value)))
+    message = str(raised.value)
+    assert message.startswith("params.yaml: ")
+    assert key in message
+    assert "\n" not in message
+
+
+def test_the_floor_itself_is_allowed(tmp_path: Path) -> None:
+    """Five cells, noise of 25 and a blur of a tenth are the weakest hiding that loads."""
+    values = changed("regions.eu.obfuscation", {**SHIPPED["regions"]["eu"]["obfuscation"], "cells": 5})
+    values["regions"]["eu"]["obfuscation"].update(cell_noise_std=25, blur_sigma_share=0.1)
+    hiding = load_params(written(tmp_path, values)).regions["eu"].obfuscation
+    assert (hiding.cells, hiding.cell_noise_std, hiding.blur_sigma_share) == (5, 25, 0.1)
+
+
+@pytest.mark.parametrize("class_name", ["face", "license_plate"])
+def test_a_threshold_below_what_is_proposed_is_refused(tmp_path: Path, class_name: str) -> None:
+    """A region cannot ask for objects that the detectors were told to leave out; equal is allowed."""
+    key = f"regions.us.{class_name}.threshold"
+    lowest = SHIPPED["detection"]["proposal_threshold"]
+    assert load_params(written(tmp_path, changed(key, lowest)))
+    with pytest.raises(StreetveilError, match=rf"{key}.*proposal_threshold"):
+        load_params(written(tmp_path, changed(key, lowest - 0.01)))
+
+
+def test_tiles_must_move_on(tmp_path: Path) -> None:
+    """An overlap of half a tile is the largest that is allowed, for every detector."""
+    assert load_params(written(tmp_path, changed("detection.tile_overlap_px", 320)))
+    with pytest.raises(StreetveilError, match="tile_overlap_px must be at most half"):
+        load_params(written(tmp_path, changed("detection.tile_overlap_px", 321)))
+
+
+@pytest.mark.parametrize("key", ["default_region", "daily.region"])
+def test_a_region_that_does_not_exist_is_refused(tmp_path: Path, key: str) -> None:
+    """The default and the nightly region must be among the regions, and the message lists those."""
+    with pytest.raises(StreetveilError, match=rf"{key}: no region 'atlantis'; there are eu, strict, us"):
+        load_params(written(tmp_path, changed(key, "atlantis")))
+
+
+def test_regions_are_found_by_name(params: Params) -> None:
+    """A name gives its region, no name the default, and another name a list to choose from."""
+    assert params.region("eu") == ("eu", params.regions["eu"])
+    assert params.region(None) == (params.default_region, params.regions[params.default_region])
+    with pytest.raises(StreetveilError, match=r"no region 'mars'.*eu, strict, us"):
+        params.region("mars")
+
+
+def test_rules_are_found_by_class(tmp_path: Path) -> None:
+    """Faces and plates have rules of their own."""
+    region = load_params(written(tmp_path, changed("regions.eu.face.threshold", 0.77))).regions["eu"]
+    assert region.rule("face").threshold == 0.77
+    assert region.rule("license_plate").threshold == SHIPPED["regions"]["eu"]["license_plate"]["threshold"]
+
+
+def test_settings_cannot_be_changed_during_a_run(params: Params) -> None:
+    """A frozen model refuses assignment, at every depth."""
+    with pytest.raises(ValidationError, match="frozen"):
+        params.regions["eu"].face.threshold = 1.0
+    with pytest.raises(ValidationError, match="frozen"):
+        params.default_region = "us"
+
+
+def test_the_hash_knows_every_value() -> None:
+    """Changing any single value changes the hash that goes into manifests."""
+    hashes = {Params.model_validate(SHIPPED).sha256()}
+    changes = 0
+    for key, value in leaves(SHIPPED):
+        if key in ("default_region", "daily.region"):
+            other: object = "us"
+        elif isinstance(value, str):
+            other = f"{value}x"
+        elif key.endswith("cells"):
+            other = value - 1
+        else:
+            other = value * 0.99 if isinstance(value, float) else value + 1
+        hashes.add(Params.model_validate(changed(key, other)).sha256())
+        changes += 1
+    assert changes > 40
+    assert len(hashes) == changes + 1
+
+
+def test_the_hash_ignores_order_and_comments(tmp_path: Path) -> None:
+    """Two files that say the same have the same hash."""
+    backwards = tmp_path / "params.yaml"
+    turned = {key: SHIPPED[key] for key in reversed(SHIPPED)}
+    backwards.write_text("# another comment\n" + yaml.safe_dump(turned, sort_keys=False), encoding="utf-8")
+    assert load_params(backwards).sha256() == load_params(PROJECT_ROOT / "params.yaml").sha256()
+
+
+def test_a_missing_file_is_named_with_a_remedy(tmp_path: Path) -> None:
+    """Whoever sees the message knows which file is missing, and what to set."""
+    with pytest.raises(StreetveilError, match=r"nowhere\.yaml.*STREETVEIL_PARAMS"):
+        load_params(tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize("content", [b"a: [1, 2", b"a: b: c", b"\t- x", b"\xff\xfe\x00broken", b"caf\xe9: 1"])
+def test_a_file_that_is_not_yaml_is_told_in_one_line(tmp_path: Path, content: bytes) -> None:
+    """Broken YAML and bytes that are no text end in one line that names the file."""
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(StreetveilError) as raised:
+        load_params(path)
+    assert str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("content", ["", "just words", "- a\n- list", "42"])
+def test_yaml_that_is_no_settings_is_refused(tmp_path: Path, content: str) -> None:
+    """An empty file, a text, a list and a number are no settings."""
+    path = tmp_path / "params.yaml"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(StreetveilError, match=r"^params\.yaml: "):
+        load_params(path)
+
+
+def test_the_environment_says_where_things_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders and addresses come from their variables, and params.yaml from where the environment says."""
+    monkeypatch.setenv("STREETVEIL_KEYS_DIR", "/secret/keys")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.test:5000")
+    monkeypatch.setenv("STREETVEIL_MLFLOW_ARTIFACTS", "/artifacts")
+    monkeypatch.setenv("STREETVEIL_PARAMS", str(written(tmp_path, changed("encoding.jpeg_quality", 77))))
+    environment = Environment()
+    assert environment.keys_dir == Path("/secret/keys")
+    assert environment.mlflow_tracking_uri == "http://mlflow.test:5000"
+    assert environment.mlflow_artifacts == "/artifacts"
+    assert load_params().encoding.jpeg_quality == 77
+
+
+def test_without_variables_the_project_itself_is_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The defaults are the repository's params.yaml and mlruns, and keys outside of the repository."""
+    for name in ("STREETVEIL_PARAMS", "STREETVEIL_KEYS_DIR", "MLFLOW_TRACKING_URI", "STREETVEIL_MLFLOW_ARTIFACTS"):
+        monkeypatch.delenv(name)
+    environment = Environment()
+    assert environment.params == PROJECT_ROOT / "params.yaml"
+    assert environment.mlflow_tracking_uri == f"sqlite:///{PROJECT_ROOT}/mlruns/mlflow.db"
+    assert environment.mlflow_artifacts == str(PROJECT_ROOT / "mlruns")
+    assert not environment.keys_dir.is_relative_to(PROJECT_ROOT)
