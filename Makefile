@@ -5,7 +5,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-servers lint env pages lock clean
+.PHONY: help demo test test-all test-servers lint repro env pages lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,6 +32,9 @@ test-servers: $(READY)  ## the tests that need real servers and a browser; insta
 
 lint: $(READY)  ## ruff, mypy and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+repro: $(READY)  ## recompute what changed of dvc.yaml
+	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
 
 pages: $(READY)  ## open the Prefect and MLflow pages on this machine
 	@$(BIN)/python -m flows.pages

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from components.dataset.plates import STYLES, at_night, paste_plate, plate_text, render_plate
@@ -21,6 +22,7 @@ _SCENE_SIZE = (640, 432)
 # and the width of each country's plate as a share of the picture's.
 _PLATE_CENTRE, _PLATE_SKEW = (0.756, 0.5), 0.2
 _PLATE_WIDTH = {"de": 0.2, "fr": 0.17, "us-ca": 0.125, "br": 0.125, "jp": 0.13}
+_USUAL_PLATE_WIDTH = 0.14
 
 
 def write_demo_day(folder: Path) -> list[Path]:
@@ -46,9 +48,9 @@ def _files() -> Iterator[tuple[str, bytes]]:
     yield "centre/stadium-rotated.jpg", _lying_on_its_side(zidane)
     rng = np.random.default_rng(_SEED)
     for country in _PLATE_WIDTH:
-        yield f"garage/day-{country}.jpg", _encoded(_scene_with_plate(country, rng), "JPEG", quality=92)
+        yield f"garage/day-{country}.jpg", _encoded(garage_scene(country, rng)[0], "JPEG", quality=92)
     for country in ("us-ca", "br", "jp"):
-        night = at_night(_scene_with_plate(country, rng), rng)
+        night = at_night(garage_scene(country, rng)[0], rng)
         yield f"garage/night-{country}.jpg", _encoded(night, "JPEG", quality=92)
     yield "bad/broken.jpg", bus[: len(bus) // 3]
     yield "bad/hostile.png", _decompression_bomb()
@@ -58,8 +60,8 @@ def _photograph(name: str) -> Pixels:
     return np.asarray(Image.open(package_folder("skimage") / "data" / name).convert("RGB"))
 
 
-def _scene_with_plate(country: str, rng: np.random.Generator) -> Pixels:
-    """The motorcycle with a plate, mirrored or not, a little brighter or darker."""
+def garage_scene(country: str, rng: np.random.Generator) -> tuple[Pixels, NDArray[np.float32]]:
+    """The motorcycle with a plate, mirrored or not, a little brighter or darker; and the box [4] of the plate."""
     photograph = Image.fromarray(_photograph("motorcycle_left.png"))
     scene: Pixels = np.asarray(photograph.resize(_SCENE_SIZE, Image.Resampling.BOX))
     centre_x, skew = _PLATE_CENTRE[0], _PLATE_SKEW
@@ -67,7 +69,7 @@ def _scene_with_plate(country: str, rng: np.random.Generator) -> Pixels:
         scene, centre_x, skew = np.ascontiguousarray(scene[:, ::-1]), 1 - centre_x, -skew
     style = STYLES[country]
     plate = render_plate(style, plate_text(style, rng))
-    width = _PLATE_WIDTH[country] * _SCENE_SIZE[0]
+    width = _PLATE_WIDTH.get(country, _USUAL_PLATE_WIDTH) * _SCENE_SIZE[0]
     height = width * plate.shape[0] / plate.shape[1]
     x, y = centre_x * _SCENE_SIZE[0], _PLATE_CENTRE[1] * _SCENE_SIZE[1]
     slope = width * skew / 2
@@ -80,8 +82,8 @@ def _scene_with_plate(country: str, rng: np.random.Generator) -> Pixels:
         ],
         np.float32,
     )
-    scene, _ = paste_plate(scene, plate, corners)
-    return np.clip(scene * rng.uniform(0.85, 1.1), 0, 255).astype(np.uint8)
+    scene, box = paste_plate(scene, plate, corners)
+    return np.clip(scene * rng.uniform(0.85, 1.1), 0, 255).astype(np.uint8), box
 
 
 def _lying_on_its_side(jpeg: bytes) -> bytes:

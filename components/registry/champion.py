@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from components.detection.bundle import Bundle, load_cascade
 from components.detection.onnx_runtime import Device
 from components.detection.sanity import check_sanity
+from components.detection.shipped import shipped_files
 from components.errors import ModelError, StreetveilError
 from components.registry.models import CHAMPION, PREVIOUS, Registry
-from components.registry.shipped import shipped_files
 from components.settings import Params
 
 

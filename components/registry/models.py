@@ -71,7 +71,7 @@ class Registry:
             info = self._log(files)
         if self.is_empty():
             client.create_registered_model(self.name, description="Finds faces and licence plates in street imagery.")
-        tags = {f"{tag}.{file.path.name}": getattr(file, tag) for file in files for tag in _FILE_TAGS}
+        tags = {f"{file.path.name}.{tag}": getattr(file, tag) for file in files for tag in _FILE_TAGS}
         version = client.create_model_version(
             self.name, info.model_uri, run.info.run_id, tags=tags, description=description
         ).version
@@ -138,12 +138,12 @@ class Registry:
 
 
 def _files_of(tags: dict[str, str], folder: Path) -> tuple[ModelFile, ...]:
-    names = sorted(key.removeprefix("sha256.") for key in tags if key.startswith("sha256."))
+    names = sorted(key.removesuffix(".sha256") for key in tags if key.endswith(".sha256"))
     if not names:
         raise ModelError(f"the version's tags name no file with a sha256 (in {folder}); register it with streetveil")
     try:
         return tuple(
-            ModelFile(path=_find(folder, name), **{tag: tags[f"{tag}.{name}"] for tag in _FILE_TAGS}) for name in names
+            ModelFile(path=_find(folder, name), **{tag: tags[f"{name}.{tag}"] for tag in _FILE_TAGS}) for name in names
         )
     except KeyError as error:
         raise ModelError(f"the version lacks the tag {error}; register it with streetveil") from error

@@ -80,9 +80,10 @@ def test_an_output_carries_its_blurring_id(file_format: str) -> None:
 
 @pytest.mark.parametrize("file_format", FORMATS)
 def test_the_same_key_writes_the_same_bytes(file_format: str) -> None:
-    """A re-run is byte-identical, with or without the picture decoded before, and another key's output is not."""
+    """Re-runs are byte-identical, with or without the picture decoded before, and another key's output is not."""
     content = source(file_format)
     output = publish(content, FACE, RECIPE)
+    assert {publish(content, FACE, RECIPE) for _ in range(6)} == {output}
     assert publish(content, FACE, RECIPE, decode(content, RECIPE.reading)) == output
     other = Recipe(RECIPE.obfuscation, RECIPE.encoding, RECIPE.reading, b"o" * 32)
     assert publish(content, FACE, other) != output
@@ -129,7 +130,10 @@ def jpeg_with_secrets() -> bytes:
         segment(0xEB, MARKER),
         segment(0xFE, MARKER),
     ]
-    return whole[:2] + b"".join(extra) + whole[2:] + MARKER
+    end = 2
+    while whole[end + 1] == 0xFE or 0xE0 <= whole[end + 1] <= 0xEF:
+        end += 2 + int.from_bytes(whole[end + 2 : end + 4], "big")
+    return whole[:end] + b"".join(extra) + whole[end:] + MARKER
 
 
 def png_with_secrets() -> bytes:
@@ -170,12 +174,8 @@ def test_no_metadata_survives(file_format: str, areas: NDArray[np.int32]) -> Non
     output = publish(content, areas, RECIPE)
     assert MARKER not in output
     found = opened(output)
-    assert set(found.info) <= {"exif", "jfif", "jfif_version", "jfif_unit", "jfif_density", "compression", "loop"} | {
-        "background",
-        "timestamp",
-        "duration",
-        "dpi",
-    }
+    form = {"jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "resolution", "compression"}
+    assert set(found.info) <= form | {"exif", "loop", "background", "timestamp", "duration"}
     assert found.info.get("dpi", (1, 1))[0] != 301
     assert not found.info.get("icc_profile")
     assert TEXT not in f"{found.info}"
@@ -290,7 +290,8 @@ def test_a_jpeg_is_compressed_as_asked() -> None:
         sizes.append(len(output))
         errors.append(np.abs(np.asarray(opened(output)).astype(int) - PHOTOGRAPH).mean())
     assert sizes[0] < 0.6 * sizes[1]
-    assert errors[1] < 2 < errors[0]
+    assert errors[1] < 3
+    assert errors[0] > 1.3 * errors[1]
 
 
 def test_a_jpeg_for_print_is_published_in_rgb() -> None:

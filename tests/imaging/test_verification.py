@@ -29,7 +29,7 @@ PHOTOGRAPH: NDArray[np.uint8] = np.asarray(
     Image.open(package_folder("skimage") / "data" / "astronaut.png").convert("RGB").crop((140, 0, 300, 220))
 )
 FACE = (50, 60, 120, 170)
-PATCHES = [FACE, (0, 0, 40, 40), (130, 190, 160, 220), (60, 70, 72, 82), (0, 100, 160, 130)]
+PATCHES = [FACE, (0, 180, 40, 220), (130, 190, 160, 220), (60, 70, 72, 82), (0, 100, 160, 130)]
 
 
 def areas_of(*areas: tuple[int, int, int, int]) -> NDArray[np.int32]:

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from components.detection.bundle import ModelFile
+from components.detection.shipped import shipped_files
 from components.errors import ModelError, StreetveilError
 from components.imaging.reading import decode
 from components.registry import champion as champion_module
 from components.registry.champion import bootstrap, resolve_champion
 from components.registry.models import CHAMPION, PREVIOUS, Registry
-from components.registry.shipped import shipped_files
 from components.settings import PROJECT_ROOT, Params
 from tests.toy_model import model_file, toy_onnx
 
