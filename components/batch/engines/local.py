@@ -68,11 +68,8 @@ class LocalEngine:
         return rows
 
     def _is_kept(self, row: ImageRow | None, image: ImageRef) -> bool:
-        """Whether a journal row still speaks of this file, and its output stands."""
-        if row is None or (row.input_size_bytes, row.input_modified_ns) != (
-            image.size_bytes,
-            image.modified_ns,
-        ):
+        """Whether a journal row is what this run would write: same file, same model and rules, output in place."""
+        if row is None or not self.order.would_write(row, image):
             return False
         return row.output_sha256 is None or self.order.destination.exists(image.path)
 

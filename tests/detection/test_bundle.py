@@ -1,0 +1,118 @@
+"""Only the very files that were registered are run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.detection.bundle import Bundle, ModelFile, load_cascade
+from components.detection.shipped import shipped_files
+from components.detections import FACE, LICENSE_PLATE
+from components.errors import ModelError
+from components.settings import Params
+from tests.toy_model import model_file, scene, toy_onnx
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> ModelFile:
+    """One toy network on disk."""
+    return model_file(tmp_path / "face.onnx", toy_onnx((0.5, -1.0, 0.5)))
+
+
+def load(file: ModelFile, params: Params) -> None:
+    """Load a bundle of one file."""
+    load_cascade(Bundle("b", "1", (file,)), params.detection)
+
+
+def test_the_bytes_that_were_hashed_are_the_bytes_that_are_run(file: ModelFile) -> None:
+    """Reading gives the file's content."""
+    assert file.read() == file.path.read_bytes()
+
+
+@pytest.mark.parametrize("place", [0, 100, -1])
+def test_one_changed_bit_is_found(file: ModelFile, params: Params, place: int) -> None:
+    """A single flipped bit anywhere in a network keeps it from being loaded."""
+    content = bytearray(file.path.read_bytes())
+    content[place] ^= 1
+    file.path.write_bytes(content)
+    for use in (file.read, lambda: load(file, params)):
+        with pytest.raises(ModelError, match=r"face\.onnx has sha256 .* pinned is .* do not use it"):
+            use()
+
+
+def test_a_longer_or_shorter_file_is_found(file: ModelFile) -> None:
+    """A file with something appended, or cut off, is not the registered one."""
+    content = file.path.read_bytes()
+    for other in (content + b"\0", content[:-1], b""):
+        file.path.write_bytes(other)
+        with pytest.raises(ModelError, match="do not use it"):
+            file.read()
+
+
+def test_a_sound_network_with_another_hash_is_not_loaded(file: ModelFile, params: Params) -> None:
+    """A network that would work is refused if it is not the one that was pinned."""
+    other = replace(file, sha256="0" * 64)
+    with pytest.raises(ModelError, match="pinned is 000000000000"):
+        load(other, params)
+
+
+def test_a_missing_file_is_told_with_a_remedy(file: ModelFile, params: Params) -> None:
+    """A path without a file, and a folder in its place, are errors that say what to do."""
+    file.path.unlink()
+    with pytest.raises(ModelError, match=r"face\.onnx cannot be read .*register the version again"):
+        load(file, params)
+    file.path.mkdir()
+    with pytest.raises(ModelError, match="cannot be read"):
+        load(file, params)
+
+
+def test_one_bad_file_keeps_the_whole_bundle_from_loading(file: ModelFile, params: Params, tmp_path: Path) -> None:
+    """A model without its second network is no model."""
+    plate = model_file(tmp_path / "plate.onnx", toy_onnx((-1.0, 0.5, 0.5)), "license_plate")
+    plate.path.unlink()
+    with pytest.raises(ModelError, match=r"plate\.onnx"):
+        load_cascade(Bundle("b", "1", (file, plate)), params.detection)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"architecture": "yolov99"}, "unknown architecture 'yolov99'"),
+        ({"class_name": "dog"}, "class 'dog'"),
+        ({"detector": "newface"}, r"newface: no detection\.tile_px .*add one"),
+    ],
+)
+def test_what_a_network_is_must_be_known(file: ModelFile, params: Params, change: dict, message: str) -> None:
+    """An unknown architecture or class, and a detector without a tile size, are refused by name."""
+    with pytest.raises(ModelError, match=message):
+        load(replace(file, **change), params)
+
+
+def test_a_hashed_file_that_is_no_network_is_refused(tmp_path: Path, params: Params) -> None:
+    """A right hash does not make a network of garbage."""
+    with pytest.raises(ModelError, match="not a usable ONNX file"):
+        load(model_file(tmp_path / "garbage.onnx", b"garbage"), params)
+
+
+def test_each_network_finds_its_own_class(toy: Bundle, params: Params, rng: np.random.Generator) -> None:
+    """The first file's boxes are faces and the second's are plates, as the bundle says."""
+    cascade = load_cascade(toy, params.detection)
+    pixels, _ = scene(rng, faces=1, plates=0)
+    region = params.regions["strict"]
+    assert set(cascade.propose(pixels, region).class_id.tolist()) == {FACE}
+    swapped = tuple(
+        replace(f, class_name={"face": "license_plate", "license_plate": "face"}[f.class_name]) for f in toy.files
+    )
+    cascade = load_cascade(Bundle("b", "1", swapped), params.detection)
+    assert set(cascade.propose(pixels, region).class_id.tolist()) == {LICENSE_PLATE}
+
+
+def test_the_shipped_files_are_the_pinned_ones() -> None:
+    """What the installed packages carry has the hashes in our code, one network for each class."""
+    files = shipped_files()
+    for file in files:
+        assert len(file.read()) > 1_000_000
+    assert {file.class_name for file in files} == {"face", "license_plate"}

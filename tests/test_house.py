@@ -1,0 +1,156 @@
+"""The house's rules: which way imports run, one adapter for each outside system, pinned requirements."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from components.settings import PROJECT_ROOT
+
+LOCK = PROJECT_ROOT / "requirements.lock"
+_REQUIREMENT = re.compile(
+    r"(?P<name>[a-z0-9][a-z0-9._-]*)(\[[a-z0-9,_-]+\])?==(?P<version>[^\s;]+)(\s*;[^\\]*?)?"
+    r"(?P<hashes>(\s+--hash=sha256:[0-9a-f]{64})+)"
+)
+
+
+def modules(package: str) -> list[Path]:
+    """Every Python file of a package."""
+    found = sorted((PROJECT_ROOT / package).rglob("*.py"))
+    assert len(found) > 5
+    return found
+
+
+def imported(source: str) -> Iterator[str]:
+    """Every module that a file imports, at any depth: at the top, in functions, for type checkers, by name."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            function = node.func
+            called = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+            if called in ("import_module", "__import__"):
+                yield str(node.args[0].value)
+
+
+@cache
+def imports_of(path: Path) -> frozenset[str]:
+    """Every module that a file imports."""
+    return frozenset(imported(path.read_text(encoding="utf-8")))
+
+
+def importers(package: str, library: str) -> set[str]:
+    """The files of a package that import a library, as paths in the project."""
+    return {
+        path.relative_to(PROJECT_ROOT).as_posix()
+        for path in modules(package)
+        if any(name == library or name.startswith(f"{library}.") for name in imports_of(path))
+    }
+
+
+def requirements() -> dict[str, str]:
+    """Name and version of everything in the lock; fails on any line that is not pinned with a hash."""
+    text = LOCK.read_text(encoding="utf-8")
+    lines = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    pinned = {}
+    for requirement in lines.replace("\\\n", " ").splitlines():
+        if requirement.strip():
+            match = _REQUIREMENT.fullmatch(requirement.strip())
+            assert match, f"not pinned with a hash: {requirement[:80]}"
+            pinned[match["name"]] = match["version"]
+    return pinned
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("import prefect", ["prefect"]),
+        ("from prefect.deployments import run", ["prefect.deployments"]),
+        ("def f():\n    if x:\n        import a, b.c", ["a", "b.c"]),
+        ("import importlib\nimportlib.import_module('prefect')", ["importlib", "prefect"]),
+        ("x = __import__('prefect')", ["prefect"]),
+        ("'import prefect'", []),
+    ],
+)
+def test_the_search_finds_every_kind_of_import(source: str, found: list[str]) -> None:
+    """Lazy imports and imports by name are seen by the tests below, and words in a text are not."""
+    assert list(imported(source)) == found
+
+
+def test_imports_run_one_way() -> None:
+    """The contracts in pyproject.toml hold."""
+    lint = Path(sys.executable).parent / "lint-imports"
+    outcome = subprocess.run([lint, "--no-cache"], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
+    assert outcome.returncode == 0, outcome.stdout
+    assert re.search(r"Contracts: [1-9]\d* kept, 0 broken", outcome.stdout)
+
+
+def test_components_know_nothing_of_when() -> None:
+    """No component imports Prefect or the flows, not even in a function."""
+    assert importers("components", "prefect") == set()
+    assert importers("components", "flows") == set()
+    assert importers("flows", "prefect")
+
+
+def test_mlflow_has_one_adapter() -> None:
+    """Only the registry's adapter and the model file that MLflow itself runs import MLflow."""
+    assert importers("components", "mlflow") == {
+        "components/registry/models.py",
+        "components/registry/pyfunc_model.py",
+    }
+    assert importers("flows", "mlflow") == set()
+
+
+def test_onnx_has_one_adapter() -> None:
+    """Only one module imports ONNX Runtime and ONNX."""
+    adapter = {"components/detection/onnx_runtime.py"}
+    assert importers("components", "onnxruntime") == importers("components", "onnx") == adapter
+    assert importers("flows", "onnxruntime") == importers("flows", "onnx") == set()
+
+
+@pytest.mark.parametrize("library", ["pickle", "dill", "cloudpickle", "joblib", "shelve"])
+def test_nothing_is_unpickled(library: str) -> None:
+    """No module imports a library whose files can run code when they are read."""
+    assert importers("components", library) == importers("flows", library) == set()
+
+
+def test_every_requirement_is_pinned_with_a_hash() -> None:
+    """Each entry of the lock has one exact version and at least one sha256."""
+    assert len(requirements()) > 100
+
+
+def test_the_lock_holds_what_the_project_asks_for() -> None:
+    """Every dependency of the project and of its development is in the lock."""
+    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    asked = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    names = {re.split(r"[^A-Za-z0-9._-]", wish)[0].lower().replace("_", "-") for wish in asked}
+    assert names - set(requirements()) == set()
+    assert len(names) > 30
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "pyproject.toml", "Makefile"])
+@pytest.mark.parametrize(
+    "trace",
+    [
+        r"[a-z]+\+?(https?|ssh)://",
+        r"https?://(?!127\.0\.0\.1|localhost)",
+        r"\b(pypi\.org|pythonhosted\.org|download\.pytorch\.org|anaconda\.org|huggingface\.co)",
+        r"--?(extra-|default-)?index(-url)?\b",
+        r"--find-links|--trusted-host",
+        r"\[\[?tool\.uv\.(index|sources)",
+        r"@ (file|git)",
+    ],
+)
+def test_no_place_to_download_from_is_written_down(name: str, trace: str) -> None:
+    """Where packages come from is the installer's setting: no address, index or link stands in these files."""
+    assert not re.search(trace, (PROJECT_ROOT / name).read_text(encoding="utf-8"))
