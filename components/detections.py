@@ -82,7 +82,9 @@ class Detections:
 
     def select(self, rows: ArrayLike) -> Detections:
         """The rows chosen by a boolean mask or by indices."""
-        rows = np.asarray(rows, bool) if len(np.shape(rows)) and len(self) == 0 else np.asarray(rows)
+        rows = np.asarray(rows)
+        if rows.size == 0:  # an empty list has no type of its own
+            rows = rows.astype(np.intp)
         return Detections(self.xyxy[rows], self.confidence[rows], self.class_id[rows], self.stage[rows])
 
     def with_boxes(self, xyxy: Boxes) -> Detections:

@@ -187,7 +187,7 @@ def load_params(path: Path | None = None) -> Params:
         raise StreetveilError(
             f"cannot read {path}: {error.strerror}; set STREETVEIL_PARAMS to a params.yaml"
         ) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise StreetveilError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         raise StreetveilError(f"{path.name}: {_explain(error)}") from error

@@ -61,14 +61,21 @@ def read_labels(file: Path, exhaustive: Iterable[str] = (), folder: str | None =
 def _labelled(entry: dict, folder: str, exhaustive: frozenset[str]) -> LabelledImage:
     known = [box for box in entry["boxes"] if box["cls"] in CLASS_IDS]
     objects = [box for box in known if not box.get("ignore")]
-    ignored = [box["box"] for box in known if box.get("ignore")]
+    ignored = _boxes(box["box"] for box in known if box.get("ignore"))
     return LabelledImage(
         path=f"{folder}/{entry['file']}",
         width=int(entry["w"]),
         height=int(entry["h"]),
         source=str(entry["source"]),
-        objects=Detections.of([box["box"] for box in objects], 1.0, [CLASS_IDS[box["cls"]] for box in objects]),
-        ignored=np.asarray(ignored, np.float32).reshape(-1, 4),
+        objects=Detections.of(_boxes(box["box"] for box in objects), 1.0, [CLASS_IDS[box["cls"]] for box in objects]),
+        ignored=ignored,
         exhaustive=exhaustive,
         attributes={key: value for key, value in entry.items() if key not in {"file", "w", "h", "source", "boxes"}},
     )
+
+
+def _boxes(boxes: Iterable[list[float]]) -> Boxes:
+    rows = [[float(side) for side in box] for box in boxes]
+    if any(len(row) != 4 for row in rows):
+        raise ValueError("a box needs four sides")
+    return np.asarray(rows, np.float32).reshape(-1, 4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -41,16 +41,17 @@ class Session:
         options.log_severity_level = 3
         self.name = name
         try:
-            freed = _free_dimensions(model_bytes, free_inputs) if free_inputs else model_bytes
-            self._session = onnxruntime.InferenceSession(freed, options, providers=[_PROVIDERS[resolve_device(device)]])
+            network = _self_contained(name, model_bytes, free_inputs or {})
+            self._session = onnxruntime.InferenceSession(
+                network, options, providers=[_PROVIDERS[resolve_device(device)]]
+            )
+            first_input = self._session.get_inputs()[0]
         except StreetveilError:
             raise
         except Exception as error:  # ONNX Runtime's own hierarchy is private
             raise ModelError(f"{name}: not a usable ONNX file ({' '.join(str(error).split())[:160]})") from error
-        self.input_name: str = self._session.get_inputs()[0].name
-        self.input_dtype: type[np.floating[Any]] = (
-            np.float16 if "float16" in self._session.get_inputs()[0].type else np.float32
-        )
+        self.input_name: str = first_input.name
+        self.input_dtype: type[np.floating[Any]] = np.float16 if "float16" in first_input.type else np.float32
         self.output_names = [output.name for output in self._session.get_outputs()]
 
     def run(self, blob: NDArray, outputs: Sequence[str]) -> list[NDArray]:
@@ -82,15 +83,34 @@ def resolve_device(device: Device) -> Literal["cpu", "cuda"]:
     return device
 
 
-def _free_dimensions(model_bytes: bytes, free_inputs: Mapping[str, Sequence[str | int]]) -> bytes:
-    """The same network with named instead of fixed dimensions; its outputs' sizes follow from the inputs."""
+def _self_contained(name: str, model_bytes: bytes, free_inputs: Mapping[str, Sequence[str | int]]) -> bytes:
+    """The network, if all of it is in the verified bytes, with named instead of fixed dimensions where asked.
+
+    Raises:
+        ModelError: it would read weights from other files, which no hash has covered.
+    """
     import onnx
+    from onnx.external_data_helper import uses_external_data
 
     model = onnx.load_model_from_string(model_bytes)
+    if any(uses_external_data(tensor) for tensor in _tensors(model.graph)):
+        raise ModelError(f"{name}: keeps weights in other files, which no hash covers; export it as one file")
+    if not free_inputs:
+        return model_bytes
     for value in model.graph.input:
         for dimension, freed in zip(value.type.tensor_type.shape.dim, free_inputs.get(value.name, ()), strict=False):
             if isinstance(freed, str):
                 dimension.dim_param = freed
     for value in (*model.graph.output, *model.graph.value_info):
-        value.type.tensor_type.ClearField("shape")
+        value.type.tensor_type.ClearField("shape")  # follows from the inputs
     return model.SerializeToString()
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    """All stored tensors of a graph and of the graphs inside it."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _tensors(inner)

@@ -9,6 +9,8 @@ from typing import Any
 import cv2
 import numpy as np
 import simplejpeg
+import tifffile
+from numpy.typing import NDArray
 from PIL import Image
 
 from components.imaging.noise import Area, NoiseSource
@@ -17,6 +19,7 @@ from components.imaging.reading import EXIF_IFD, IMAGE_UNIQUE_ID, Format, Pictur
 from components.settings import Encoding, Obfuscation, Reading
 
 _SOFTWARE = 0x0131
+_SOFTWARE_NAME = "Streetveil"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +57,18 @@ def publish(source_bytes: bytes, areas: Area, recipe: Recipe, picture: Picture |
     picture = picture or decode(source_bytes, recipe.reading)
     noise = recipe.noise(picture)
     hidden = obfuscate(picture.pixels, areas, recipe.obfuscation, noise)
-    stamp = _exif_stamp(noise.blurring_id(), picture.format)
+    blurring_id = noise.blurring_id()
     if picture.format == "JPEG":
-        return _encode_jpeg(hidden, picture, recipe.encoding.jpeg_quality, stamp)
-    return _encode_lossless(hidden, picture, stamp)
+        return _encode_jpeg(hidden, picture, recipe.encoding.jpeg_quality, _exif_stamp(blurring_id))
+    if picture.format == "TIFF":
+        return _encode_tiff(_bands(hidden, picture), blurring_id)
+    return _encode_lossless(_bands(hidden, picture), picture.format, _exif_stamp(blurring_id))
 
 
-def _exif_stamp(blurring_id: str, file_format: Format) -> bytes:
+def _exif_stamp(blurring_id: str) -> bytes:
     exif = Image.Exif()
-    exif[_SOFTWARE] = "Streetveil"
-    # libtiff cannot write a compressed TIFF with an EXIF directory, so there the id stands in the main one.
-    directory = exif if file_format == "TIFF" else exif.get_ifd(EXIF_IFD)
-    directory[IMAGE_UNIQUE_ID] = blurring_id
+    exif[_SOFTWARE] = _SOFTWARE_NAME
+    exif.get_ifd(EXIF_IFD)[IMAGE_UNIQUE_ID] = blurring_id
     return exif.tobytes()
 
 
@@ -86,20 +89,32 @@ def _upright_subsampling(picture: Picture) -> str:
     return {"422": "440", "440": "422", "411": "420"}.get(picture.subsampling, picture.subsampling)
 
 
-_LOSSLESS: dict[str, dict[str, Any]] = {
-    "PNG": {},
-    "WEBP": {"lossless": True, "exact": True},
-    "TIFF": {"compression": "tiff_adobe_deflate"},
-}
-
-
-def _encode_lossless(pixels: Pixels, picture: Picture, stamp: bytes) -> bytes:
+def _bands(pixels: Pixels, picture: Picture) -> NDArray[np.uint8]:
+    """The bands that the source had: grey [h, w], RGB [h, w, 3] or RGBA [h, w, 4]."""
     if picture.grey:
-        image = Image.fromarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY))
-    elif picture.alpha is not None:
-        image = Image.fromarray(np.dstack([pixels, picture.alpha]))
-    else:
-        image = Image.fromarray(pixels)
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
+    return pixels if picture.alpha is None else np.dstack([pixels, picture.alpha])
+
+
+def _encode_lossless(bands: NDArray[np.uint8], file_format: Format, stamp: bytes) -> bytes:
+    options: dict[str, Any] = {"lossless": True, "exact": True} if file_format == "WEBP" else {}
     out = io.BytesIO()
-    image.save(out, format=picture.format, exif=stamp, **_LOSSLESS[picture.format])
+    Image.fromarray(bands).save(out, format=file_format, exif=stamp, **options)
+    return out.getvalue()
+
+
+def _encode_tiff(bands: NDArray[np.uint8], blurring_id: str) -> bytes:
+    # Not through Pillow: its libtiff pads odd strips with whatever stood in memory, and writes no EXIF directory when
+    # it compresses. The id stands in the main directory.
+    out = io.BytesIO()
+    tifffile.imwrite(
+        out,
+        bands,
+        photometric="minisblack" if bands.ndim == 2 else "rgb",
+        extrasamples=["unassalpha"] if bands.ndim == 3 and bands.shape[2] == 4 else None,
+        compression="zlib",
+        metadata=None,
+        software=_SOFTWARE_NAME,
+        extratags=[(IMAGE_UNIQUE_ID, "s", None, blurring_id, True)],
+    )
     return out.getvalue()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -136,6 +135,7 @@ def _decode_jpeg(source_bytes: bytes, file_format: Format, limits: Reading) -> P
     with _open(source_bytes, file_format) as image:
         turn = _declared_orientation(image)
         if colorspace in ("CMYK", "YCCK"):
+            simplejpeg.decode_jpeg(source_bytes, "CMYK", strict=True)  # refuses what Pillow would let pass
             image.load()
             pixels = np.asarray(image.convert("RGB"))
         else:
@@ -150,31 +150,39 @@ def _decode_lossless(source_bytes: bytes, file_format: Format, limits: Reading) 
         frames = getattr(image, "n_frames", 1)
         if frames > 1:
             raise ImageFault(Reason.UNSUPPORTED_FORMAT, f"has {frames} frames or pages; split it into single pictures")
-        convert = _CONVERSIONS.get(image.mode)
-        if convert is None:
-            raise ImageFault(
-                Reason.UNSUPPORTED_FORMAT,
-                f"pixel format {image.mode} cannot be kept; convert to 8-bit grey, RGB or RGBA",
-            )
+        _refuse_what_cannot_be_kept(image, source_bytes)
         turn = _declared_orientation(image)
         image.load()
-        image = convert(image)
-        bands = np.asarray(image)
+        mode = "RGBA" if "transparency" in image.info else _MODES[image.mode]
+        bands = np.asarray(image if image.mode == mode else image.convert(mode))
     grey = bands.ndim == 2
     pixels = np.repeat(bands[:, :, None], 3, axis=2) if grey else bands[:, :, :3]
     alpha = bands[:, :, 3] if not grey and bands.shape[2] == 4 else None
-    return _picture(source_bytes, file_format, pixels, alpha, grey, turn, "444")
+    return _picture(source_bytes, file_format, pixels, alpha, grey, turn, "444", is_turned=file_format == "TIFF")
 
 
-# Pixel formats that are kept without loss, and what they become. 16-bit, CMYK and float pictures are refused.
-_CONVERSIONS: dict[str, Callable[[Image.Image], Image.Image]] = {
-    "L": lambda image: image,
-    "1": lambda image: image.convert("L"),
-    "RGB": lambda image: image,
-    "RGBA": lambda image: image,
-    "LA": lambda image: image.convert("RGBA"),
-    "P": lambda image: image.convert("RGBA" if "transparency" in image.info else "RGB"),
-}
+# Pixel formats that are kept without loss, and what they become.
+_MODES = {"L": "L", "1": "L", "RGB": "RGB", "RGBA": "RGBA", "LA": "RGBA", "P": "RGB"}
+
+
+def _refuse_what_cannot_be_kept(image: Image.Image, source_bytes: bytes) -> None:
+    """Refuse deep colours, which Pillow would halve without a word, and JPEG in a TIFF, which it reads leniently."""
+    tags = getattr(image, "tag_v2", {})
+    bits = (
+        source_bytes[_PNG_BIT_DEPTH_AT] if image.format == "PNG" else max(np.atleast_1d(tags.get(_BITS_PER_SAMPLE, 8)))
+    )
+    compression = str(image.info.get("compression", ""))
+    if image.mode not in _MODES or bits > 8:
+        what = f"pixel format {image.mode} with {bits} bits cannot be kept; convert to 8-bit grey, RGB or RGBA"
+    elif "jpeg" in compression:
+        what = f"TIFF with {compression} data; convert it to a plain TIFF or JPEG"
+    else:
+        return
+    raise ImageFault(Reason.UNSUPPORTED_FORMAT, what)
+
+
+_PNG_BIT_DEPTH_AT = 24  # after the signature, the header chunk's length and name, width and height
+_BITS_PER_SAMPLE = 258
 
 
 def _open(source_bytes: bytes, file_format: Format) -> Image.Image:
@@ -198,11 +206,13 @@ def _picture(
     grey: bool,
     turn: int,
     subsampling: str,
+    is_turned: bool = False,
 ) -> Picture:
+    left_to_turn = 1 if is_turned else turn  # Pillow turns TIFFs, and only these, while it loads them
     return Picture(
         format=file_format,
-        pixels=orientation.upright(pixels, turn),
-        alpha=None if alpha is None else orientation.upright(alpha, turn),
+        pixels=orientation.upright(pixels, left_to_turn),
+        alpha=None if alpha is None else orientation.upright(alpha, left_to_turn),
         grey=grey,
         orientation=turn,
         subsampling=subsampling,
