@@ -154,3 +154,16 @@ def test_the_lock_holds_what_the_project_asks_for() -> None:
 def test_no_place_to_download_from_is_written_down(name: str, trace: str) -> None:
     """Where packages come from is the installer's setting: no address, index or link stands in these files."""
     assert not re.search(trace, (PROJECT_ROOT / name).read_text(encoding="utf-8"))
+
+
+def test_the_lock_without_torch_lacks_torch_and_its_cuda_libraries_alone() -> None:
+    """`make env TORCH=cpu` takes every other requirement, with its hashes, from the same lock."""
+    lock = (PROJECT_ROOT / "requirements.lock").read_text(encoding="utf-8")
+    command = [PROJECT_ROOT / "scripts" / "lock-without-torch", PROJECT_ROOT / "requirements.lock"]
+    kept = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    names = [set(re.findall(r"^([a-z0-9][a-z0-9._-]*)==", text, re.MULTILINE)) for text in (lock, kept)]
+    removed = names[0] - names[1]
+    assert {"torch", "torchvision"} <= removed
+    assert all(re.match(r"(torch|torchvision|triton|nvidia-.*|cuda-.*)$", name) for name in removed), removed
+    assert not {name for name in names[1] if name.startswith(("nvidia-c", "cuda-")) or name == "triton"}
+    assert kept.count("--hash=") > 1000

@@ -118,7 +118,8 @@ def paste_plate(
 def at_night(scene: Pixels, rng: np.random.Generator, gain: float = 0.22) -> Pixels:
     """The scene with little light: dark, bluish, grainy; bright parts keep a glow as lit things do."""
     bright = scene.astype(np.float32)
-    glow = cv2.GaussianBlur(np.where(bright > 225, bright, 0), (0, 0), 7)
+    lit = bright.min(axis=2, keepdims=True) > 225
+    glow = cv2.GaussianBlur(np.where(lit, bright, 0), (0, 0), 7)
     dark = bright * gain * np.array([0.85, 0.95, 1.15], np.float32) + 0.25 * glow
     return np.clip(dark + rng.normal(0, 5, scene.shape), 0, 255).astype(np.uint8)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import shutil
 import tempfile
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,8 +124,8 @@ class Registry:
             inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, -1, 3))]),
             outputs=Schema([TensorSpec(np.dtype(np.float32), (-1, 6))]),
         )
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # MLflow's advice to infer a signature: it is given above
+        # MLflow advises on stderr, past all warning filters, to infer a signature; it is given above.
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
             # Copies: MLflow would otherwise keep the installed packages' paths in the version.
             copies = {file.path.name: shutil.copy(file.path, folder) for file in files}
             return mlflow.pyfunc.log_model(

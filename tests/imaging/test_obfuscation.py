@@ -227,14 +227,15 @@ def test_areas_at_every_border_are_hidden(area: tuple[int, int, int, int], rule:
     assert changed.mean() > 0.9
 
 
-def test_a_tall_area_is_blurred_by_its_height() -> None:
-    """The share of the blur is one of the height: an area twice as tall is smoother from top to bottom."""
+def test_the_share_of_the_blur_is_one_of_the_height() -> None:
+    """Half of its height smooths a tall area from end to end, and leaves the two ends of a flat one apart."""
 
-    def steepness(height: int) -> float:
-        pixels = np.zeros((height, 40, 3), np.uint8)
-        pixels[height // 2 :] = 255
-        rule = WEAKEST.model_copy(update={"blur_sigma_share": 0.3})
-        hidden = obfuscate(pixels, areas_of((0, 0, 40, height)), rule, NOISE)
-        return float(np.abs(np.diff(hidden.mean(axis=(1, 2)))).max())
+    def contrast(width: int, height: int, share: float) -> float:
+        pixels = np.zeros((height, width, 3), np.uint8)
+        pixels[height // 2 if height > width else 0 :, width // 2 if width > height else 0 :] = 255
+        rule = WEAKEST.model_copy(update={"blur_sigma_share": share})
+        hidden = obfuscate(pixels, areas_of((0, 0, width, height)), rule, NOISE)
+        return float(np.ptp(hidden.mean(axis=(1, 2) if height > width else (0, 2))))
 
-    assert steepness(400) < 0.65 * steepness(200)
+    assert contrast(40, 400, 0.5) < 0.75 * contrast(40, 400, 0.1)
+    assert contrast(400, 40, 0.5) > 0.85 * contrast(400, 40, 0.1)
