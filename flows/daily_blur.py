@@ -16,13 +16,13 @@ from components.batch.manifest import ImageRow
 from components.batch.run import Run, close_run, commit_shard, open_run, plan_run, verify_shard
 from components.batch.shards import Shard
 from components.batch.sources import list_images
-from components.batch.summary import EXIT_FAILED, Summary, summarise
+from components.batch.summary import EXIT_FAILED, Summary
 from components.detection.onnx_runtime import Device
 from components.errors import StreetveilError
 from components.registry.champion import Champion
 from components.settings import PROJECT_ROOT, Params, load_params
 from flows.daily_report import publish_report
-from flows.one_folder import current_champion, default_workers
+from flows.one_folder import current_champion, default_workers, sum_up
 
 # Shards in flight at once: enough to keep the pool busy at the end of one shard, few enough to keep journals short.
 _SHARDS_IN_FLIGHT = 2
@@ -107,15 +107,7 @@ def daily_blur(
         logger.info("%d images left in %d shards, %d finished before", left, len(shards), before)
         rows = _blur_shards(run, shards, min(workers or default_workers(device), max(1, left)))
         close_run(run)
-    summary = summarise(
-        rows,
-        finished_before=before,
-        duration_s=time.perf_counter() - start,
-        model=f"{champion.bundle.name} version {champion.bundle.version}",
-        region=region_name,
-        min_published_share=params.batch.min_published_share,
-        fallback_reason=champion.fallback_reason,
-    )
+    summary = sum_up(rows, before, time.perf_counter() - start, champion, region_name, params)
     report(summary, inputs, outputs)
     if summary.exit_status == EXIT_FAILED:
         raise StreetveilError(

@@ -62,10 +62,17 @@ def blur_folder(
                     commit_shard(run, shard, done)
                     rows.extend(done)
         close_run(run)
+    return sum_up(rows, before, time.perf_counter() - start, champion, region_name, params)
+
+
+def sum_up(
+    rows: list[ImageRow], before: int, duration_s: float, champion: Champion, region_name: str, params: Params
+) -> Summary:
+    """The summary of a run from its rows, its model and its rules."""
     return summarise(
         rows,
         finished_before=before,
-        duration_s=time.perf_counter() - start,
+        duration_s=duration_s,
         model=f"{champion.bundle.name} version {champion.bundle.version}",
         region=region_name,
         min_published_share=params.batch.min_published_share,
