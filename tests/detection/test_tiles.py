@@ -109,6 +109,9 @@ def test_a_cut_picture_is_also_shown_as_a_whole() -> None:
     assert set(detector.seen[:-1]) == {(100, 100, 3)}
     detect_in_tiles(detector, picture(200, 400, (0, 0, 1, 1)), 0.5, 100, 20)
     assert detector.seen[-1] == (100, 50, 3)
+    just_cut = BrightBox()
+    detect_in_tiles(just_cut, picture(101, 100, (0, 0, 1, 1)), 0.5, 100, 20)
+    assert just_cut.seen == [(100, 100, 3), (100, 100, 3), (99, 100, 3)]
 
 
 @given(x=st.integers(0, 380), y=st.integers(0, 280))
@@ -127,11 +130,12 @@ def test_a_box_larger_than_every_tile_is_found_in_the_overview() -> None:
     assert iou(found.xyxy, np.array([box], np.float32)).max() > 0.95
 
 
-@pytest.mark.parametrize(("width", "height"), [(1000, 1), (1, 1000), (1000, 3)])
+@pytest.mark.parametrize(("width", "height"), [(1000, 1), (1, 1000), (1000, 3), (7, 1000)])
 def test_a_picture_like_a_line_is_shown_too(width: int, height: int) -> None:
-    """However narrow the overview gets, it has at least one pixel."""
+    """However narrow the overview gets, it has a pixel at least, and its boxes come back at their own size."""
     detector = BrightBox()
-    detect_in_tiles(detector, picture(width, height, (0, 0, 1, 1)), 0.5, 64, 10)
+    found = detect_in_tiles(detector, picture(width, height, (0, 0, width, height)), 0.5, 64, 10)
+    assert found.xyxy[-1].tolist() == [0, 0, width, height]
     assert min(detector.seen[-1][:2]) == 1
     assert max(detector.seen[-1][:2]) == 64
 

@@ -33,6 +33,7 @@ PHOTOGRAPH: NDArray[np.uint8] = np.asarray(
     Image.open(package_folder("skimage") / "data" / "astronaut.png").convert("RGB").crop((165, 40, 277, 180))
 )
 GREY: NDArray[np.uint8] = cv2.cvtColor(PHOTOGRAPH, cv2.COLOR_RGB2GRAY)
+ALPHA = np.where(np.arange(GREY.shape[1]) % 3, GREY, 0).astype(np.uint8)  # a third is fully transparent
 FACE = np.array([[25, 20, 85, 110]], np.int32)
 
 
@@ -243,7 +244,7 @@ def test_areas_are_those_of_the_upright_picture(file_format: str, orientation: i
 @settings(max_examples=15, deadline=None)
 def test_lossless_formats_keep_every_pixel_outside(file_format: str, kind: str, areas: NDArray[np.int32]) -> None:
     """Colour, grey and transparency outside of the areas come out bit for bit, in the same kind of file."""
-    pixels = {"colour": PHOTOGRAPH, "grey": GREY, "alpha": np.dstack([PHOTOGRAPH, GREY])}[kind][80:100, 60:80]
+    pixels = {"colour": PHOTOGRAPH, "grey": GREY, "alpha": np.dstack([PHOTOGRAPH, ALPHA])}[kind][80:100, 60:80]
     content = source(file_format, pixels)
     found = opened(publish(content, areas, RECIPE))
     assert (found.format, found.size) == (file_format, (20, 20))
