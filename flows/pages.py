@@ -119,15 +119,17 @@ def _stop_group(process: subprocess.Popen) -> None:
 def main() -> None:
     """Open both pages and say where they are."""
     with ExitStack() as stack:
-        print("starting the Prefect and MLflow servers …", flush=True)
+        print("starting the Prefect and MLflow servers (half a minute) …", flush=True)
         prefect = stack.enter_context(prefect_server(port=4200))
         mlflow = stack.enter_context(mlflow_server(port=5000))
         print(f"Prefect: {prefect.removesuffix('/api')}\nMLflow:  {mlflow}\nCtrl-C stops both", flush=True)
-        try:
-            signal.pause()
-        except KeyboardInterrupt:
-            print("stopping")
+        signal.pause()
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("stopped")
+    except StreetveilError as error:
+        sys.exit(f"error: {error}")
