@@ -28,7 +28,7 @@ Count = Annotated[int, Field(ge=1)]
 class Frozen(BaseModel):
     """A model that cannot be changed and knows no other keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ClassRule(Frozen):

@@ -244,3 +244,12 @@ def test_without_variables_the_project_itself_is_the_place(monkeypatch: pytest.M
     assert environment.mlflow_tracking_uri == f"sqlite:///{PROJECT_ROOT}/mlruns/mlflow.db"
     assert environment.mlflow_artifacts == str(PROJECT_ROOT / "mlruns")
     assert not environment.keys_dir.is_relative_to(PROJECT_ROOT)
+
+
+def test_an_infinite_size_is_refused(tmp_path: Path) -> None:
+    """`min_px: .inf` would blur nothing at all, so it is no number here."""
+    path = tmp_path / "params.yaml"
+    shipped = (PROJECT_ROOT / "params.yaml").read_text(encoding="utf-8")
+    path.write_text(shipped.replace("min_px: 4", "min_px: .inf", 1), encoding="utf-8")
+    with pytest.raises(StreetveilError, match=r"regions\.eu\.face\.min_px"):
+        load_params(path)

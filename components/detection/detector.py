@@ -47,6 +47,8 @@ def checked(name: str, output: NDArray, shape: tuple[int | None, ...]) -> NDArra
     )
     if not expected:
         raise ModelError(f"{name}: output shape {output.shape}, expected {shape}; the file is not the registered model")
+    if not (np.issubdtype(output.dtype, np.number) or output.dtype == bool):
+        raise ModelError(f"{name}: output of {output.dtype}, expected numbers; the file is not the registered model")
     output = output.astype(np.float32, copy=False)
     if not np.isfinite(output).all():
         raise ModelError(f"{name}: output is not finite (NaN or infinity)")

@@ -13,6 +13,8 @@ from components.packages import package_folder
 _PAPER, _INK, _FAINT, _ALERT = (250, 250, 248), (30, 32, 36), (120, 124, 130), (176, 58, 30)
 _CELL_PX, _GAP_PX, _CAPTION_PX, _HEAD_PX = (400, 300), 24, 30, 84
 _PAIRS_A_ROW = 2
+# Quarantined files may be hostile: no decoder is tried that publishing does not use (Pillow's EPS starts Ghostscript).
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def _cell(file: Path | None, otherwise: str) -> Image.Image:
     try:
         if file is None:
             raise OSError(otherwise)
-        with Image.open(file) as image:
+        with Image.open(file, formats=_FORMATS) as image:
             picture = ImageOps.exif_transpose(image).convert("RGB")
     except (OSError, Image.DecompressionBombError):
         ImageDraw.Draw(cell).text((_CELL_PX[0] / 2, _CELL_PX[1] / 2), otherwise, _FAINT, _font(18), anchor="mm")

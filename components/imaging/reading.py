@@ -187,10 +187,9 @@ _BITS_PER_SAMPLE = 258
 
 def _open(source_bytes: bytes, file_format: Format) -> Image.Image:
     """Pillow's view of the header; only the decoder of the sniffed format is tried, no pixel is decoded yet."""
-    formats = ("JPEG", "MPO") if file_format == "JPEG" else (file_format,)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's own warning about large pictures: the limits decide that here
-        return Image.open(io.BytesIO(source_bytes), formats=formats)
+        return Image.open(io.BytesIO(source_bytes), formats=(file_format,))
 
 
 def _declared_orientation(image: Image.Image) -> int:

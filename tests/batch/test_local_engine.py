@@ -95,7 +95,7 @@ def test_a_shard_that_takes_too_long_is_an_error_and_its_journal_stays(
     (made.source / "slow.jpg").write_bytes(files["street-1/0001.jpg"])
     hanging = order(
         destination=DeadlyStorage(made.destination.root),  # type: ignore[attr-defined]
-        params=with_batch(params, shard_timeout_s=8),
+        params=with_batch(params, shard_timeout_s=30),
     )
     shard = one_shard(hanging)
     with pytest.raises(StreetveilError, match="shard_timeout_s"), local_engine(hanging, workers=2) as engine:

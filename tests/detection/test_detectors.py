@@ -315,3 +315,9 @@ def test_a_device_that_is_not_there_is_an_error_with_a_remedy(monkeypatch: pytes
     for use in (lambda: resolve_device("cuda"), lambda: Session("x", toy_onnx((1, 1, 1)), "cuda")):
         with pytest.raises(StreetveilError, match="onnxruntime-gpu"):
             use()
+
+
+def test_an_output_that_is_no_number_is_refused() -> None:
+    """A network that answers in words is a model fault, not an internal error."""
+    with pytest.raises(ModelError, match="expected numbers"):
+        checked("net", np.array([["word"]]), (1, 1))
