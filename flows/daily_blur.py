@@ -13,9 +13,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from components.batch.engines.local import LocalEngine, local_engine
 from components.batch.manifest import ImageRow
-from components.batch.run import Run, close_run, commit_shard, open_run, plan_run, verify_shard
+from components.batch.run import Plan, Run, close_run, commit_shard, open_run, plan_run, verify_shard
 from components.batch.shards import Shard
-from components.batch.sources import list_images
 from components.batch.summary import EXIT_FAILED, Summary
 from components.detection.onnx_runtime import Device
 from components.errors import StreetveilError
@@ -38,8 +37,8 @@ def resolve_model(params: Params, region: str, device: Device) -> Champion:
 
 
 @task(cache_policy=NO_CACHE)
-def plan(run: Run) -> list[Shard]:
-    """The shards that are left to do."""
+def plan_day(run: Run) -> Plan:
+    """What is left to do."""
     return plan_run(run)
 
 
@@ -101,13 +100,13 @@ def daily_blur(
         logger.warning("another run holds %s; waiting for its end", outputs)
 
     with open_run(inputs, outputs, champion.bundle, params, region_name, device, on_wait=say_waiting) as run:
-        shards = plan(run)
-        left = sum(len(shard.images) for shard in shards)
-        before = sum(1 for _ in list_images(inputs, outputs)) - left
-        logger.info("%d images left in %d shards, %d finished before", left, len(shards), before)
-        rows = _blur_shards(run, shards, min(workers or default_workers(device), max(1, left)))
+        plan = plan_day(run)
+        logger.info(
+            "%d images left in %d shards, %d finished before", plan.images_left, len(plan.shards), plan.finished_before
+        )
+        rows = _blur_shards(run, plan, workers or default_workers(device))
         close_run(run)
-    summary = sum_up(rows, before, time.perf_counter() - start, champion, region_name, params)
+    summary = sum_up(rows, plan.finished_before, time.perf_counter() - start, champion, region_name, params)
     report(summary, inputs, outputs)
     if summary.exit_status == EXIT_FAILED:
         raise StreetveilError(
@@ -116,11 +115,11 @@ def daily_blur(
     return summary
 
 
-def _blur_shards(run: Run, shards: list[Shard], workers: int) -> list[ImageRow]:
-    if not shards:
+def _blur_shards(run: Run, plan: Plan, workers: int) -> list[ImageRow]:
+    if not plan.shards:
         return []
-    with local_engine(run.order, workers) as engine:
-        futures = blur_shard.map(unmapped(engine), unmapped(run), shards)
+    with local_engine(run.order, min(workers, plan.images_left)) as engine:
+        futures = blur_shard.map(unmapped(engine), unmapped(run), plan.shards)
         wait(futures)
         return [row for future in futures for row in future.result()]
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from components.batch.engines.local import local_engine
 from components.batch.manifest import ImageRow
 from components.batch.run import close_run, commit_shard, open_run, plan_run, verify_shard
-from components.batch.sources import list_images
 from components.batch.summary import Summary, summarise
 from components.detection.onnx_runtime import Device, resolve_device
 from components.registry.champion import Champion, bootstrap, resolve_champion
@@ -51,18 +50,16 @@ def blur_folder(
     rows: list[ImageRow] = []
     start = time.perf_counter()
     with open_run(source, destination, champion.bundle, params, region_name, device, key_file, on_wait) as run:
-        shards = plan_run(run, retry)
-        left = sum(len(shard.images) for shard in shards)
-        before = sum(1 for _ in list_images(source, destination)) - left
-        on_plan(left, before)
-        if shards:
-            with local_engine(run.order, min(workers, left)) as engine:
-                for shard in shards:
+        plan = plan_run(run, retry)
+        on_plan(plan.images_left, plan.finished_before)
+        if plan.shards:
+            with local_engine(run.order, min(workers, plan.images_left)) as engine:
+                for shard in plan.shards:
                     done = verify_shard(run, engine.blur_shard(shard, on_row))
                     commit_shard(run, shard, done)
                     rows.extend(done)
         close_run(run)
-    return sum_up(rows, before, time.perf_counter() - start, champion, region_name, params)
+    return sum_up(rows, plan.finished_before, time.perf_counter() - start, champion, region_name, params)
 
 
 def sum_up(

@@ -98,8 +98,26 @@ def check_folders(source: Path, destination: Path) -> None:
         raise StreetveilError(f"{destination} has files that Streetveil did not write: choose an empty or new folder")
 
 
-def plan_run(run: Run, retry: frozenset[str] = frozenset()) -> list[Shard]:
-    """The shards that are left to do.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one listing of the day says.
+
+    Attributes:
+        shards: what is left to do.
+        finished_before: images that an earlier run has finished.
+    """
+
+    shards: tuple[Shard, ...]
+    finished_before: int
+
+    @property
+    def images_left(self) -> int:
+        """Images in the shards."""
+        return sum(len(shard.images) for shard in self.shards)
+
+
+def plan_run(run: Run, retry: frozenset[str] = frozenset()) -> Plan:
+    """List the day, once, and cut what is left to do into shards.
 
     Args:
         run: the open run.
@@ -112,8 +130,9 @@ def plan_run(run: Run, retry: frozenset[str] = frozenset()) -> list[Shard]:
         for path, row in rows.items()
         if path not in retry and (row.state != PUBLISHED or run.storage.exists(path))
     }
-    images: Iterator[ImageRef] = list_images(run.order.source, run.destination)
-    return list(plan_shards(images, finished, run.order.params.batch.shard_size))
+    images = list(list_images(run.order.source, run.destination))
+    shards = tuple(plan_shards(images, finished, run.order.params.batch.shard_size))
+    return Plan(shards, len(images) - sum(len(shard.images) for shard in shards))
 
 
 def _forget_finished_journals(storage: LocalStorage, rows: Mapping[str, ImageRow]) -> None:

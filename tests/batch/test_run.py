@@ -13,7 +13,7 @@ from components.batch.audit import audit
 from components.batch.engines.local import local_engine
 from components.batch.journal import Journal
 from components.batch.manifest import read_rows
-from components.batch.run import Run, commit_shard, open_run, plan_run, verify_shard
+from components.batch.run import Plan, Run, commit_shard, open_run, plan_run, verify_shard
 from components.batch.storage import LocalStorage
 from components.detection.bundle import Bundle
 from components.errors import Reason, StreetveilError
@@ -44,12 +44,12 @@ def test_a_crash_between_manifest_and_journal_is_tidied_up(
     """If the run dies after the commit and before its journal is cleared, the next plan clears it and plans nothing."""
     monkeypatch.setattr(Journal, "clear", lambda self: None)
     with opened() as run, local_engine(run.order, 1) as engine:
-        (shard,) = plan_run(run)
+        (shard,) = plan_run(run).shards
         commit_shard(run, shard, engine.blur_shard(shard))
     assert Journal.shard_ids(run.storage) == {shard.id}
     monkeypatch.undo()
     with opened() as run:
-        assert plan_run(run) == []
+        assert plan_run(run) == Plan((), 6)
     assert Journal.shard_ids(run.storage) == set()
 
 
@@ -61,14 +61,14 @@ def test_an_interrupted_retry_is_taken_back_and_can_be_tried_again(
     (tmp_path / "in" / "broken.jpg").write_bytes((tmp_path / "in" / "street-1" / "0001.jpg").read_bytes())
     for _ in range(2):  # the second time under the name of a shard that has a manifest
         with opened() as run, local_engine(run.order, 1) as engine:
-            (shard,) = plan_run(run, retry=frozenset({"broken.jpg"}))
+            (shard,) = plan_run(run, retry=frozenset({"broken.jpg"})).shards
             engine.blur_shard(shard)
         storage = LocalStorage(tmp_path / "out")
         assert storage.exists("broken.jpg")
         commit_quarantined = [run.order.quarantined(image, 1, _fault()) for image in shard.images]
         commit_shard_without_clearing(run, shard, commit_quarantined)
     with opened() as run:
-        assert plan_run(run) == []
+        assert plan_run(run) == Plan((), 6)
     assert list(audit(storage)) == []
     summary = blur_folder(
         tmp_path / "in", tmp_path / "out", params, "eu", Champion(toy), workers=1, retry=frozenset({"broken.jpg"})
@@ -81,7 +81,7 @@ def test_an_interrupted_retry_is_taken_back_and_can_be_tried_again(
 def test_a_shard_with_a_missing_image_is_not_committed(opened: Callable) -> None:
     """Inputs = published + quarantined is held by the commit itself."""
     with opened() as run, local_engine(run.order, 1) as engine:
-        (shard,) = plan_run(run)
+        (shard,) = plan_run(run).shards
         rows = engine.blur_shard(shard)
         with pytest.raises(StreetveilError, match="1 images without an end state"):
             commit_shard(run, shard, rows[1:])
@@ -91,7 +91,7 @@ def test_a_shard_with_a_missing_image_is_not_committed(opened: Callable) -> None
 def test_an_output_that_changed_before_the_commit_is_taken_back(opened: Callable) -> None:
     """Verification reads every output again; one that differs from its row is quarantined and removed."""
     with opened() as run, local_engine(run.order, 1) as engine:
-        (shard,) = plan_run(run)
+        (shard,) = plan_run(run).shards
         rows = engine.blur_shard(shard)
         run.storage.write("street-1/0001.jpg", run.storage.read("street-1/0001.jpg")[:-9])
         checked = {row.path: row for row in verify_shard(run, rows)}
@@ -105,7 +105,7 @@ def test_a_full_disk_at_the_commit_is_told_and_the_journal_stays(
 ) -> None:
     """If the manifest cannot be written, the shard's work is kept for the next run."""
     with opened() as run, local_engine(run.order, 1) as engine:
-        (shard,) = plan_run(run)
+        (shard,) = plan_run(run).shards
         rows = engine.blur_shard(shard)
 
         def no_room(*_: object) -> None:
