@@ -1,0 +1,140 @@
+"""libjpeg-turbo's lossless transform, called through its TurboJPEG API: one pass over a file, row of blocks by row.
+
+The library hands each row of DCT blocks to a callback before it writes it out again. So a file can be read as
+coefficients, or be changed in a few blocks, at the cost of Huffman decoding and encoding alone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import functools
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.errors import StreetveilError
+
+Blocks = NDArray[np.int16]  # [n, 64], natural order
+OnRow = Callable[[int, int, Blocks], None]
+
+# turbojpeg.h of libjpeg-turbo 3.0
+_INIT_TRANSFORM = 2
+_STOP_ON_WARNING, _SCAN_LIMIT = 0, 13
+_NO_OUTPUT, _PROGRESSIVE, _COPY_NONE = 16, 32, 64
+_MAX_SCANS = 500  # a progressive file has about ten; thousands are an attack on the decoder's time
+
+
+class _Region(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_int) for name in ("x", "y", "w", "h")]
+
+
+_Filter = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), _Region, _Region, ctypes.c_int, ctypes.c_int, ctypes.c_void_p
+)
+
+
+class _Transform(ctypes.Structure):
+    _fields_ = [
+        ("region", _Region),
+        ("operation", ctypes.c_int),
+        ("options", ctypes.c_int),
+        ("data", ctypes.c_void_p),
+        ("filter", _Filter),
+    ]
+
+
+def read_rows(jpeg_bytes: bytes, on_row: OnRow) -> None:
+    """Show every row of blocks to a callback, and write nothing.
+
+    Args:
+        jpeg_bytes: the file.
+        on_row: takes the component's index, the row's index and its blocks, int16 [n, 64]; the blocks are the
+            library's own memory and gone when the callback returns. The last row may be one of filling.
+
+    Raises:
+        ValueError: the library refuses the file, or warns about it.
+    """
+    _transform(jpeg_bytes, on_row, _NO_OUTPUT)
+
+
+def rewrite(jpeg_bytes: bytes, on_row: OnRow, progressive: bool) -> bytes:
+    """Write a file again as it is, without any of its metadata, after a callback has changed rows in place.
+
+    Args:
+        jpeg_bytes: the file.
+        on_row: as in `read_rows`; what it changes in the blocks is what will be written.
+        progressive: whether the output is progressive.
+
+    Raises:
+        ValueError: the library refuses the file, or warns about it.
+    """
+    return _transform(jpeg_bytes, on_row, _COPY_NONE | (_PROGRESSIVE if progressive else 0))
+
+
+def _transform(jpeg_bytes: bytes, on_row: OnRow, options: int) -> bytes:
+    library = _library()
+    failures: list[BaseException] = []
+
+    def callback(coefficients: Any, row: _Region, _plane: _Region, component: int, _index: int, _data: int) -> int:
+        try:  # an exception must not get lost in the library: the row would be written as it was
+            blocks = np.ctypeslib.as_array(coefficients, (row.w // 8, 64))
+            on_row(component, row.y // 8, blocks)
+        except BaseException as error:  # raised again below
+            failures.append(error)
+            return -1
+        return 0
+
+    handle = library.tj3Init(_INIT_TRANSFORM)
+    if not handle:
+        raise MemoryError("libjpeg-turbo cannot be started")
+    output, size = ctypes.c_void_p(None), ctypes.c_size_t(0)
+    try:
+        library.tj3Set(handle, _STOP_ON_WARNING, 1)
+        library.tj3Set(handle, _SCAN_LIMIT, _MAX_SCANS)
+        order = _Transform(options=options, filter=_Filter(callback))
+        refused = library.tj3Transform(
+            handle, jpeg_bytes, len(jpeg_bytes), 1, ctypes.byref(output), ctypes.byref(size), ctypes.byref(order)
+        )
+        if failures:
+            raise failures[0]
+        if refused:
+            raise ValueError(library.tj3GetErrorStr(handle).decode(errors="replace"))
+        return ctypes.string_at(output, size.value) if output.value else b""
+    finally:
+        library.tj3Free(output)
+        library.tj3Destroy(handle)
+
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    """The library inside the wheel, else the system's own.
+
+    Raises:
+        StreetveilError: there is none, or it is older than 3.0.
+    """
+    try:
+        inside = [str(file.locate()) for file in files("turbojpeg") or () if "libturbojpeg" in file.name]
+    except PackageNotFoundError:
+        inside = []
+    for path in (*inside, ctypes.util.find_library("turbojpeg")):
+        library = path and ctypes.CDLL(path)
+        if library and hasattr(library, "tj3Transform"):
+            return _typed(library)
+    raise StreetveilError(
+        "no libjpeg-turbo 3.0 or newer: install the turbojpeg wheel of requirements.lock, or the system's libturbojpeg"
+    )
+
+
+def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
+    pointer, integer, size = ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t
+    library.tj3Init.argtypes, library.tj3Init.restype = [integer], pointer
+    library.tj3Set.argtypes = [pointer, integer, integer]
+    library.tj3GetErrorStr.argtypes, library.tj3GetErrorStr.restype = [pointer], ctypes.c_char_p
+    library.tj3Free.argtypes, library.tj3Free.restype = [pointer], None
+    library.tj3Destroy.argtypes, library.tj3Destroy.restype = [pointer], None
+    library.tj3Transform.argtypes = [pointer, ctypes.c_char_p, size, integer] + [pointer] * 3
+    return library
