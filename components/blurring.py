@@ -8,24 +8,33 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from components.detection.cascade import Cascade
-from components.detection.region_rules import Outcome, areas_to_hide, decide
-from components.detections import Detections
+from components.detection.region_rules import Outcome, areas_to_hide, decide, reaches_threshold
+from components.detections import Detections, iou
 from components.errors import ImageFault, ModelError, Reason
-from components.imaging.publication import Recipe, publish
+from components.imaging.publication import Recipe, Way, publish
 from components.imaging.reading import Picture, decode
 from components.imaging.verification import verify_output
 from components.settings import Region
 
+_SAME_OBJECT_IOU = 0.3
 STAGES = ("decode", "detect", "publish", "verify")
 
 
 @dataclass(frozen=True, slots=True)
 class Blurring:
-    """Everything that decides how pictures are blurred, for as long as the run lasts."""
+    """Everything that decides how pictures are blurred, for as long as the run lasts.
+
+    Attributes:
+        cascade: the detectors.
+        region: whose rules apply.
+        recipe: how outputs are made.
+        redetect_share: of how many outputs the detectors must find nothing that they found before.
+    """
 
     cascade: Cascade
     region: Region
     recipe: Recipe
+    redetect_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +43,8 @@ class BlurredImage:
 
     Attributes:
         output: the bytes that may be published.
+        way: how they were written.
+        redetected: the detectors have looked at the output, and found nothing that they had found before.
         picture: the decoded source.
         proposals: everything that could be a face or a plate, strongest first.
         outcomes: what became of each proposal.
@@ -42,6 +53,8 @@ class BlurredImage:
     """
 
     output: bytes
+    way: Way
+    redetected: bool
     picture: Picture
     proposals: Detections
     outcomes: list[Outcome]
@@ -60,18 +73,47 @@ def blur_image(source_bytes: bytes, blurring: Blurring) -> BlurredImage:
     with _timed(stage_ms, "decode"):
         picture = decode(source_bytes, recipe.reading)
     with _timed(stage_ms, "detect"):
-        try:
-            proposals = blurring.cascade.propose(picture.pixels, blurring.region)
-        except ModelError as error:
-            raise ImageFault(Reason.MODEL_OUTPUT, str(error)) from error
+        proposals = _propose(blurring, picture)
         outcomes = decide(proposals, blurring.region)
     with _timed(stage_ms, "publish"):
         chosen = proposals.select([outcome is Outcome.BLURRED for outcome in outcomes])
-        areas = areas_to_hide(chosen, blurring.region, picture.width, picture.height)
+        areas = areas_to_hide(chosen, blurring.region, picture.width, picture.height, picture.is_panorama)
         output = publish(source_bytes, areas, recipe, picture)
     with _timed(stage_ms, "verify"):
-        verify_output(picture, source_bytes, output, areas, recipe.reading)
-    return BlurredImage(output, picture, proposals, outcomes, recipe.noise(picture).blurring_id(), stage_ms)
+        verify_output(picture, source_bytes, output, areas, recipe)
+        redetected = _falls_into(picture.sha256, blurring.redetect_share)
+        if redetected:
+            _redetect(blurring, output.file_bytes, chosen)
+    blurring_id = recipe.noise(picture).blurring_id()
+    return BlurredImage(output.file_bytes, output.way, redetected, picture, proposals, outcomes, blurring_id, stage_ms)
+
+
+def _propose(blurring: Blurring, picture: Picture) -> Detections:
+    try:
+        return blurring.cascade.propose(picture.pixels, blurring.region, picture.is_panorama)
+    except ModelError as error:
+        raise ImageFault(Reason.MODEL_OUTPUT, str(error)) from error
+
+
+def _falls_into(sha256: str, share: float) -> bool:
+    """Whether a file belongs to a share of all files: the same ones in every run."""
+    return int(sha256[:8], 16) < share * 2**32
+
+
+def _redetect(blurring: Blurring, output_bytes: bytes, hidden: Detections) -> None:
+    """Look for what was hidden once more.
+
+    Raises:
+        ImageFault: something that was hidden is still found where it was.
+    """
+    published = decode(output_bytes, blurring.recipe.reading)
+    found = _propose(blurring, published)
+    found = found.select(reaches_threshold(found, blurring.region))
+    same_class = found.class_id[:, None] == hidden.class_id[None]
+    again = ((iou(found.xyxy, hidden.xyxy) >= _SAME_OBJECT_IOU) & same_class).any(axis=1)
+    if again.any():
+        what = f"{int(again.sum())} of {len(hidden)} hidden objects are still detected; nothing was published"
+        raise ImageFault(Reason.STILL_DETECTED, f"{what}, look at the picture")
 
 
 @contextmanager

@@ -111,8 +111,8 @@ def areas(xyxy: Boxes) -> NDArray[np.float32]:
     return widths(xyxy) * heights(xyxy)
 
 
-def intersections(a: Boxes, b: Boxes) -> NDArray[np.float32]:
-    """Area that each box of `a` [n] shares with each of `b` [m], px² [n, m]."""
+def intersections(a: NDArray, b: NDArray) -> NDArray:
+    """Area that each box of `a` [n] shares with each of `b` [m], px² [n, m]; of the boxes' own dtype."""
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     return np.clip(high - low, 0, None).prod(axis=2)

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     TIMEOUT = "timeout"
     MODEL_OUTPUT = "model_output"
     VERIFICATION_FAILED = "verification_failed"
+    STILL_DETECTED = "still_detected"
     NAME_TAKEN = "name_taken"
     INTERNAL_ERROR = "internal_error"
 

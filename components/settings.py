@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -40,13 +41,28 @@ class ClassRule(Frozen):
 
 
 class Obfuscation(Frozen):
-    """How an area is hidden. The bounds are the safety floor: fewer cells and more noise only hide more."""
+    """How an area is hidden. The bounds are the safety floor; `docs/privacy.md` has what was measured for them."""
 
+    method: Literal["gaussian", "mosaic", "solid"]
+    base: Literal["neutral", "surroundings"]
     cells: Annotated[int, Field(ge=1, le=5)]
-    cell_noise_std: Annotated[float, Field(ge=25)]
-    blur_sigma_px: Annotated[float, Field(ge=0)]
+    cell_contrast: Share = 0
+    accept_reidentification: bool = False
+    cell_noise_std: Annotated[float, Field(ge=25, le=128)]
+    blur_sigma_px: NotNegative
+    blur_sigma_at_px: Count
     blur_sigma_share: Annotated[float, Field(ge=0.1, le=1)]
-    pixel_noise_std: NotNegative
+    pixel_noise_std: Annotated[float, Field(ge=0, le=32)]
+    ramp_share: Annotated[float, Field(ge=0, le=0.5)]
+
+    @model_validator(mode="after")
+    def _nothing_is_left_by_accident(self) -> Obfuscation:
+        if self.cell_contrast and not self.accept_reidentification:
+            raise ValueError(
+                f"cell_contrast: {self.cell_contrast} leaves enough of an object to tell it from 200 others; set it "
+                "to 0, or set accept_reidentification: true"
+            )
+        return self
 
 
 class Region(Frozen):
@@ -68,12 +84,39 @@ class Reading(Frozen):
     max_file_mib: Positive
     max_megapixels: Positive
     max_side_px: Count
+    treat_2_to_1_as_panorama: bool
+
+
+class Verification(Frozen):
+    """How outputs are looked at again before they are published."""
+
+    redetect_share: Share
 
 
 class Encoding(Frozen):
-    """How outputs are written."""
+    """How outputs are written. A TIFF gets no thumbnail."""
 
-    jpeg_quality: Annotated[int, Field(ge=50, le=100)]
+    thumbnail_px: Annotated[int, Field(ge=0, le=512)]
+
+
+class Panorama(Frozen):
+    """How a picture of 360° is continued over its seam, and how it is looked at towards the poles."""
+
+    seam_overlap_share: Share
+    views_per_pole: Annotated[int, Field(ge=3)]
+    pitch_deg: Annotated[float, Field(gt=0, lt=90)]
+    fov_deg: Annotated[float, Field(gt=0, le=120)]
+
+    @model_validator(mode="after")
+    def _views_leave_no_gap(self) -> Panorama:
+        if self.pitch_deg + self.fov_deg / 2 < 90:
+            raise ValueError("pitch_deg plus half of fov_deg must reach the pole, 90")
+        # Half of the longitude that a view's side next to the horizon spans; see components/detection/panorama.py.
+        pitch, half_side = math.radians(self.pitch_deg), math.tan(math.radians(self.fov_deg / 2))
+        half_deg = math.degrees(math.atan2(half_side, math.cos(pitch) + half_side * math.sin(pitch)))
+        if self.views_per_pole * half_deg < 180:
+            raise ValueError("views_per_pole must be more, or fov_deg larger: neighbouring views leave a gap")
+        return self
 
 
 class Detection(Frozen):
@@ -83,6 +126,7 @@ class Detection(Frozen):
     merge_iou: Annotated[float, Field(gt=0, le=1)]
     tile_px: dict[str, Annotated[int, Field(ge=64)]]
     tile_overlap_px: Annotated[int, Field(ge=0)]
+    panorama: Panorama
 
     @model_validator(mode="after")
     def _tiles_move_on(self) -> Detection:
@@ -123,6 +167,7 @@ class Params(Frozen):
     regions: dict[str, Region]
     reading: Reading
     encoding: Encoding
+    verification: Verification
     detection: Detection
     batch: Batch
     registry: Registration

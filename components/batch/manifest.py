@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from components.batch.storage import STATE_FOLDER, Storage
 from components.errors import StreetveilError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # columns are only ever added, so older manifests stay readable
 PUBLISHED, QUARANTINED = "published", "quarantined"
 MANIFESTS = f"{STATE_FOLDER}/manifests"
 
@@ -66,6 +66,9 @@ class ImageRow:
     width: int | None = None
     height: int | None = None
     orientation: int | None = None
+    is_panorama: bool | None = None
+    written: str | None = None
+    redetected: bool | None = None
     brightness: float | None = None
     proposals: tuple[Proposal, ...] = ()
     read_ms: float | None = None
@@ -106,6 +109,7 @@ _TYPES = {
     **dict.fromkeys(("attempts", "orientation"), pa.int16()),
     **dict.fromkeys(("input_size_bytes", "input_modified_ns", "output_size_bytes"), pa.int64()),
     **dict.fromkeys(("width", "height"), pa.int32()),
+    **dict.fromkeys(("is_panorama", "redetected"), pa.bool_()),
     **dict.fromkeys(("brightness", *HISTORY_COLUMNS[1:]), pa.float32()),
     "proposals": pa.list_(_PROPOSAL),
 }
@@ -150,9 +154,9 @@ def read_manifest(storage: Storage, path: str) -> pa.Table:
             f"manifest {path} cannot be read ({error}); restore it, or delete it and run again"
         ) from error
     version = (table.schema.metadata or {}).get(b"schema_version", b"?").decode()
-    if version != str(SCHEMA_VERSION):
+    if version not in map(str, range(1, SCHEMA_VERSION + 1)):
         raise StreetveilError(
-            f"manifest {path} has schema version {version}, this release reads {SCHEMA_VERSION}: update"
+            f"manifest {path} has schema version {version}, this release reads 1 to {SCHEMA_VERSION}: update"
         )
     return table
 

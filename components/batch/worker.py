@@ -95,7 +95,8 @@ def load_blurring(order: WorkOrder) -> Blurring:
     params = order.params
     region = params.region(order.region_name)[1]
     recipe = Recipe(region.obfuscation, params.encoding, params.reading, order.run_key)
-    return Blurring(load_cascade(order.bundle, params.detection, order.device), region, recipe)
+    cascade = load_cascade(order.bundle, params.detection, order.device)
+    return Blurring(cascade, region, recipe, params.verification.redetect_share)
 
 
 def process_image(order: WorkOrder, blurring: Blurring, journal: Journal, image: ImageRef) -> ImageRow:
@@ -188,6 +189,9 @@ def _published(
         width=picture.width,
         height=picture.height,
         orientation=picture.orientation,
+        is_panorama=picture.is_panorama,
+        written=str(blurred.way),
+        redetected=blurred.redetected,
         brightness=float(f"{picture.brightness():.3f}"),
         proposals=proposals,
         read_ms=read_ms,

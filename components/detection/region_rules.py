@@ -7,6 +7,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from components.detection.panorama import pixel_boxes_around
 from components.detections import CLASS_NAMES, Detections, Mask, dilate, heights, pixel_boxes, widths
 from components.settings import Region
 
@@ -34,9 +35,20 @@ def reaches_threshold(proposals: Detections, region: Region) -> Mask:
     return proposals.confidence >= _per_class(proposals, region, "threshold")
 
 
-def areas_to_hide(blurred: Detections, region: Region, width: int, height: int) -> NDArray[np.int32]:
-    """The whole-pixel areas [m, 4] that hide the given objects, dilation included, cut at the border."""
-    return pixel_boxes(dilate(blurred.xyxy, _per_class(blurred, region, "dilation")), width, height)
+def areas_to_hide(
+    blurred: Detections, region: Region, width: int, height: int, wraps: bool = False
+) -> NDArray[np.int32]:
+    """The whole-pixel areas [m, 4] that hide the given objects, dilation included, cut at the border.
+
+    Args:
+        blurred: the objects.
+        region: whose dilation applies.
+        width: of the picture, px.
+        height: of the picture, px.
+        wraps: it is a panorama: what reaches over the left or right border goes on at the other one.
+    """
+    dilated = dilate(blurred.xyxy, _per_class(blurred, region, "dilation"))
+    return (pixel_boxes_around if wraps else pixel_boxes)(dilated, width, height)
 
 
 def _per_class(proposals: Detections, region: Region, key: str) -> NDArray[np.float32]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -106,9 +105,7 @@ def _quantisation_tables(payload: bytes) -> dict[int, NDArray[np.float32]]:
     return tables
 
 
-def _components(
-    frame: bytes, width: int, height: int, tables: dict[int, NDArray[np.float32]]
-) -> tuple[Component, ...]:
+def _components(frame: bytes, width: int, height: int, tables: dict[int, NDArray[np.float32]]) -> tuple[Component, ...]:
     count = frame[5]
     entries = [frame[6 + 3 * i : 9 + 3 * i] for i in range(count)]
     if len(entries[-1]) != 3:
@@ -194,21 +191,21 @@ def _window(pixels: Pixels, area: NDArray[np.int32], wide: int, high: int) -> tu
     return x1, y1, np.ascontiguousarray(window)
 
 
-def _planes(window: Pixels, colorspace: str) -> Sequence[Pixels]:
+def _planes(window: Pixels, colorspace: str) -> list[Pixels]:
     """RGB as the file's own colour planes (JFIF 1.02, as OpenCV has it)."""
-    if colorspace == "RGB":
-        return cv2.split(window)
     if colorspace == "Gray":
-        return [cv2.cvtColor(window, cv2.COLOR_RGB2GRAY)]
-    luma, red, blue = cv2.split(cv2.cvtColor(window, cv2.COLOR_RGB2YCrCb))
-    return [luma, blue, red]
+        return [np.asarray(cv2.cvtColor(window, cv2.COLOR_RGB2GRAY), np.uint8)]
+    order = (0, 1, 2)
+    if colorspace == "YCbCr":
+        window, order = np.asarray(cv2.cvtColor(window, cv2.COLOR_RGB2YCrCb), np.uint8), (0, 2, 1)
+    return [np.ascontiguousarray(window[:, :, channel]) for channel in order]
 
 
 def _subsampled(plane: Pixels, component: Component) -> Pixels:
     if component.step_x == component.step_y == 1:
         return plane
     size = plane.shape[1] // component.step_x, plane.shape[0] // component.step_y
-    return cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _blocks(plane: Pixels) -> NDArray[np.float32]:

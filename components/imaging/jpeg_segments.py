@@ -41,10 +41,14 @@ class Segment:
     end: int
 
 
-def walk(jpeg_bytes: bytes) -> Iterator[Segment]:
+def walk(jpeg_bytes: bytes, is_header_only: bool = False) -> Iterator[Segment]:
     """All segments after the start-of-image marker, the end-of-image marker included.
 
     What stands behind the end of the image is not looked at: compare the last segment's `end` with the length.
+
+    Args:
+        jpeg_bytes: the file.
+        is_header_only: stop before the first scan, so that its data need not be searched for its end.
 
     Raises:
         ValueError: on the way, as soon as the chain breaks: something stands where a marker should, a length leads
@@ -70,6 +74,8 @@ def walk(jpeg_bytes: bytes) -> Iterator[Segment]:
         if frames > 1 or (marker == SOS and not frames):
             raise ValueError(f"segment 0x{marker:02X} at byte {start}: not exactly one frame comes before the scans")
         payload, data = view[start + 4 : position], nothing
+        if marker == SOS and is_header_only:
+            return
         if marker == SOS:
             scans += 1
             found = _END_OF_DATA.search(jpeg_bytes, position)

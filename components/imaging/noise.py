@@ -8,12 +8,41 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Area = NDArray[np.int32]  # [4], xyxy px
+_GRAIN_PX = 128
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grain:
+    """A square of grain that goes on endlessly.
+
+    Attributes:
+        shifted: uint8 [2n, 2n, 3], the square of n px four times, with `reach` added so that it is not negative.
+        reach: the strongest grain, in grey levels.
+    """
+
+    shifted: NDArray[np.uint8]
+    reach: int
+
+    def on(self, drawn: NDArray[np.uint8], area: Area) -> NDArray[np.uint8]:
+        """What is drawn for an area [h, w, 3] with the grain on it; each area gets a part of its own."""
+        if not self.reach:
+            return drawn
+        height, width = drawn.shape[:2]
+        x, y = int(area[0]) % _GRAIN_PX, int(area[1]) % _GRAIN_PX
+        piece = self.shifted[y : y + height, x : x + width]
+        if piece.shape != drawn.shape:
+            rows, columns = np.arange(y, y + height) % _GRAIN_PX, np.arange(x, x + width) % _GRAIN_PX
+            piece = self.shifted[rows[:, None], columns]
+        lowered = cv2.subtract(drawn, np.full((4, 1), self.reach, np.float64))
+        return np.asarray(cv2.add(lowered, piece), np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +77,13 @@ class NoiseSource:
         normal = np.sqrt(-2 * np.log(uniform[0])) * np.cos(2 * np.pi * uniform[1])  # Box and Muller 1958
         return (std * normal).reshape(rows, columns, 3).astype(np.float32)
 
-    def pixel_noise(self, area: Area, height: int, width: int, std: float) -> NDArray[np.float32]:
-        """Normal noise [height, width, 1] over an area, in grey levels; for the looks and against banding."""
-        seed = int.from_bytes(self._seed("pixels", area), "big")
-        return std * np.random.default_rng(seed).standard_normal((height, width, 1), np.float32)
+    def grain(self, std: float) -> Grain:
+        """Fine noise for the whole image, for the looks and against banding; privacy does not rest on it."""
+        seed = int.from_bytes(self._seed("pixels"), "big")
+        normal = std * np.random.default_rng(seed).standard_normal((_GRAIN_PX, _GRAIN_PX), np.float32)
+        reach = math.ceil(3 * std)
+        shifted = (np.clip(normal, -reach, reach) + reach).round().astype(np.uint8)
+        return Grain(np.repeat(np.tile(shifted, (2, 2))[:, :, None], 3, axis=2), reach)
 
     def _seed(self, purpose: str, area: Area | None = None) -> bytes:
         place = b"" if area is None else np.asarray(area, "<i4").tobytes()

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
 import cv2
 import numpy as np
-import simplejpeg
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from components.imaging.noise import Area, NoiseSource
-from components.imaging.obfuscation import obfuscate
-from components.imaging.reading import EXIF_IFD, IMAGE_UNIQUE_ID, Format, Picture, Pixels, decode
+from components.imaging import jpeg, orientation
+from components.imaging.jpeg_segments import APP0
+from components.imaging.metadata import (
+    Metadata,
+    exif_with_thumbnail,
+    jpeg_segments,
+    save_options,
+    stamped,
+    tiff_with_metadata,
+)
+from components.imaging.noise import NoiseSource
+from components.imaging.obfuscation import Areas, obfuscate, ramp_windows
+from components.imaging.reading import Picture, Pixels, decode
 from components.settings import Encoding, Obfuscation, Reading
 
-_SOFTWARE = 0x0131
-_SOFTWARE_NAME = "Streetveil"
+_THUMBNAIL_QUALITY = 75
+_PILLOW_SUBSAMPLING = {(1, 1): "4:4:4", (2, 1): "4:2:2", (2, 2): "4:2:0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +48,27 @@ class Recipe:
         return NoiseSource(self.run_key, picture.sha256)
 
 
-def publish(source_bytes: bytes, areas: Area, recipe: Recipe, picture: Picture | None = None) -> bytes:
+class Way(StrEnum):
+    """How an output was written."""
+
+    IN_PLACE = "in_place"  # JPEG: only the blocks that hide something are new
+    REENCODED = "reencoded"  # JPEG that cannot be edited in place: all blocks are new, with the source's tables
+    LOSSLESS = "lossless"  # PNG, WebP, TIFF
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A file that may be published once it is verified."""
+
+    file_bytes: bytes
+    way: Way
+
+
+def publish(source_bytes: bytes, areas: Areas, recipe: Recipe, picture: Picture | None = None) -> Output:
     """Hide the areas of a file and write it anew.
 
-    The output has the format of the source, its upright pixels, and no metadata but a `blurring_id` (EXIF
-    ImageUniqueID). It is never byte-identical to its source, not even when there is nothing to hide.
+    The output has the format of the source, its orientation, and of its metadata what is on the allow-list; its EXIF
+    ImageUniqueID is a `blurring_id`. It is never byte-identical to its source, not even when nothing is to be hidden.
 
     Args:
         source_bytes: the file as it came.
@@ -57,55 +82,87 @@ def publish(source_bytes: bytes, areas: Area, recipe: Recipe, picture: Picture |
     picture = picture or decode(source_bytes, recipe.reading)
     noise = recipe.noise(picture)
     hidden = obfuscate(picture.pixels, areas, recipe.obfuscation, noise)
-    blurring_id = noise.blurring_id()
+    metadata = stamped(picture.metadata, noise.blurring_id(), picture.orientation, picture.is_grey)
+    if recipe.encoding.thumbnail_px:
+        metadata = _with_thumbnail(metadata, orientation.stored(hidden, picture.orientation), recipe.encoding)
     if picture.format == "JPEG":
-        return _encode_jpeg(hidden, picture, recipe.encoding.jpeg_quality, _exif_stamp(blurring_id))
-    if picture.format == "TIFF":
-        return _encode_tiff(_bands(hidden, picture), blurring_id)
-    return _encode_lossless(_bands(hidden, picture), picture.format, _exif_stamp(blurring_id))
+        changed = ramp_windows(areas, recipe.obfuscation, picture.width, picture.height)
+        return _write_jpeg(source_bytes, hidden, changed, picture, metadata)
+    bands = orientation.stored(_bands(hidden, areas, picture), picture.orientation)
+    write = _write_tiff if picture.format == "TIFF" else _write_png_or_webp
+    return Output(write(np.ascontiguousarray(bands), picture, metadata), Way.LOSSLESS)
 
 
-def _exif_stamp(blurring_id: str) -> bytes:
-    exif = Image.Exif()
-    exif[_SOFTWARE] = _SOFTWARE_NAME
-    exif.get_ifd(EXIF_IFD)[IMAGE_UNIQUE_ID] = blurring_id
-    return exif.tobytes()
-
-
-def _encode_jpeg(pixels: Pixels, picture: Picture, quality: int, stamp: bytes) -> bytes:
-    if picture.grey:
-        luma = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)[:, :, None]
-        encoded = simplejpeg.encode_jpeg(luma, quality, "GRAY", "Gray")
-    else:
-        encoded = simplejpeg.encode_jpeg(pixels, quality, "RGB", _upright_subsampling(picture))
-    segment = b"\xff\xe1" + (len(stamp) + 2).to_bytes(2, "big") + stamp
-    return encoded[:2] + segment + encoded[2:]  # straight after the start-of-image marker
-
-
-def _upright_subsampling(picture: Picture) -> str:
-    """A picture that lay on its side has its horizontal subsampling upright now."""
-    if picture.orientation < 5:
-        return picture.subsampling
-    return {"422": "440", "440": "422", "411": "420"}.get(picture.subsampling, picture.subsampling)
-
-
-def _bands(pixels: Pixels, picture: Picture) -> NDArray[np.uint8]:
-    """The bands that the source had: grey [h, w], RGB [h, w, 3] or RGBA [h, w, 4]."""
-    if picture.grey:
-        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.uint8)
-    return pixels if picture.alpha is None else np.dstack([pixels, picture.alpha])
-
-
-def _encode_lossless(bands: NDArray[np.uint8], file_format: Format, stamp: bytes) -> bytes:
-    options: dict[str, Any] = {"lossless": True, "exact": True} if file_format == "WEBP" else {}
+def _with_thumbnail(metadata: Metadata, stored: Pixels, encoding: Encoding) -> Metadata:
+    image = Image.fromarray(np.ascontiguousarray(stored))
+    image.thumbnail((encoding.thumbnail_px, encoding.thumbnail_px))
     out = io.BytesIO()
-    Image.fromarray(bands).save(out, format=file_format, exif=stamp, **options)
+    image.save(out, "JPEG", quality=_THUMBNAIL_QUALITY)
+    return replace(metadata, exif=exif_with_thumbnail(metadata.exif, out.getvalue()))
+
+
+def _write_jpeg(source_bytes: bytes, hidden: Pixels, changed: Areas, picture: Picture, metadata: Metadata) -> Output:
+    stored = orientation.stored(hidden, picture.orientation)
+    stored_areas = orientation.stored_areas(changed, picture.orientation, picture.width, picture.height)
+    try:
+        layout = jpeg.read_layout(source_bytes)
+        written = jpeg.replace_areas(source_bytes, layout, picture.colorspace, stored, stored_areas)
+        way = Way.IN_PLACE
+    except ValueError:  # a strict decoder has read it, so it is sound, but of a kind that cannot be edited
+        written = _reencode_jpeg(source_bytes, np.ascontiguousarray(stored), stored_areas, picture)
+        way = Way.REENCODED
+    start = 2
+    if written[3] == APP0:  # JFIF wants to be first
+        start += 2 + int.from_bytes(written[4:6], "big")
+    return Output(written[:start] + jpeg_segments(metadata) + written[start:], way)
+
+
+def _reencode_jpeg(source_bytes: bytes, stored: Pixels, changed: Areas, picture: Picture) -> bytes:
+    """The whole picture anew, with the quantisation tables of the source and a sampling that is no coarser."""
+    with Image.open(io.BytesIO(source_bytes), formats=("JPEG",)) as source:
+        tables = [table for _, table in sorted(source.quantization.items())]  # type: ignore[attr-defined]
+        sampling = _sampling(source)
+        if source.mode == "CMYK":
+            source.load()
+            image = source.copy()
+            for x1, y1, x2, y2 in changed.tolist():
+                image.paste(Image.fromarray(stored[y1:y2, x1:x2]).convert("CMYK"), (x1, y1))
+        else:
+            image = Image.fromarray(stored).convert("L" if picture.is_grey else "RGB")
+    out = io.BytesIO()
+    image.save(out, "JPEG", qtables=tables, subsampling=sampling, keep_rgb=picture.colorspace == "RGB")
     return out.getvalue()
 
 
-def _encode_tiff(bands: NDArray[np.uint8], blurring_id: str) -> bytes:
+def _sampling(source: Image.Image) -> str:
+    factors = [(h, v) for _, h, v, _ in source.layer]  # type: ignore[attr-defined]
+    return _PILLOW_SUBSAMPLING.get(factors[0], "4:4:4")
+
+
+def _bands(hidden: Pixels, areas: Areas, picture: Picture) -> NDArray[np.uint8]:
+    """The bands that the source had, upright: grey [h, w], RGB [h, w, 3] or RGBA [h, w, 4]."""
+    if picture.is_grey:
+        return np.asarray(cv2.cvtColor(hidden, cv2.COLOR_RGB2GRAY), np.uint8)
+    if picture.alpha is None:
+        return hidden
+    alpha = picture.alpha.copy()
+    for x1, y1, x2, y2 in areas:
+        alpha[y1:y2, x1:x2] = 255  # the outline of a cut-out tells who it is, too
+    return np.dstack([hidden, alpha])
+
+
+def _write_png_or_webp(bands: NDArray[np.uint8], picture: Picture, metadata: Metadata) -> bytes:
+    options = save_options(metadata, picture.format)
+    if picture.format == "WEBP":
+        options |= {"lossless": True, "exact": True}
+    out = io.BytesIO()
+    Image.fromarray(bands).save(out, picture.format, **options)
+    return out.getvalue()
+
+
+def _write_tiff(bands: NDArray[np.uint8], _: Picture, metadata: Metadata) -> bytes:
     # Not through Pillow: its libtiff pads odd strips with whatever stood in memory, and writes no EXIF directory when
-    # it compresses. The id stands in the main directory.
+    # it compresses.
     out = io.BytesIO()
     tifffile.imwrite(
         out,
@@ -114,7 +171,6 @@ def _encode_tiff(bands: NDArray[np.uint8], blurring_id: str) -> bytes:
         extrasamples=["unassalpha"] if bands.ndim == 3 and bands.shape[2] == 4 else None,
         compression="zlib",
         metadata=None,
-        software=_SOFTWARE_NAME,
-        extratags=[(IMAGE_UNIQUE_ID, "s", None, blurring_id, True)],
+        software=None,
     )
-    return out.getvalue()
+    return tiff_with_metadata(out.getvalue(), metadata)

@@ -10,7 +10,6 @@ import hashlib
 import io
 import warnings
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import simplejpeg
@@ -19,13 +18,14 @@ from PIL import Image
 
 from components.errors import ImageFault, Reason
 from components.imaging import orientation
+from components.imaging.exif_tags import ORIENTATION
+from components.imaging.formats import Format, sniff
+from components.imaging.metadata import Metadata, read_metadata
 from components.settings import Reading
 
 Pixels = NDArray[np.uint8]
-Format = Literal["JPEG", "PNG", "WEBP", "TIFF"]
 EXIF_IFD = 0x8769
 IMAGE_UNIQUE_ID = 0xA420
-_ORIENTATION = 0x0112
 _MIB = 1024 * 1024
 
 
@@ -37,19 +37,26 @@ class Picture:
         format: the file's format, whatever its name says.
         pixels: uint8 [h, w, 3] RGB, upright (turned as the orientation asks).
         alpha: uint8 [h, w], or None.
-        grey: the file has one channel; so will its output.
-        orientation: EXIF orientation as the file declares it, 1 to 8.
-        subsampling: chroma subsampling of a JPEG ("444", "422", "420", "440", "411"), else "444".
+        colorspace: "YCbCr", "RGB", "Gray", "CMYK" or "YCCK".
+        orientation: EXIF orientation as the file declares it, 1 to 8; so will its output.
+        metadata: what may be published of the file's metadata.
+        is_panorama: its width goes round by 360°.
         sha256: hash of the file's bytes, hex.
     """
 
     format: Format
     pixels: Pixels
     alpha: NDArray[np.uint8] | None
-    grey: bool
+    colorspace: str
     orientation: int
-    subsampling: str
+    metadata: Metadata
+    is_panorama: bool
     sha256: str
+
+    @property
+    def is_grey(self) -> bool:
+        """The file has one channel; so will its output."""
+        return self.colorspace == "Gray"
 
     @property
     def width(self) -> int:
@@ -64,25 +71,6 @@ class Picture:
     def brightness(self) -> float:
         """Mean luma (Rec. 601), 0 to 255."""
         return float(self.pixels.reshape(-1, 3).mean(axis=0) @ (0.299, 0.587, 0.114))
-
-
-def sniff(source_bytes: bytes) -> Format:
-    """The format that the first bytes declare.
-
-    Raises:
-        ImageFault: the file is empty or of no supported format.
-    """
-    if not source_bytes:
-        raise ImageFault(Reason.EMPTY, "the file has no bytes; copy it again from its source")
-    if source_bytes.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if source_bytes.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if source_bytes[:4] == b"RIFF" and source_bytes[8:12] == b"WEBP":
-        return "WEBP"
-    if source_bytes[:4] in (b"II*\0", b"MM\0*"):
-        return "TIFF"
-    raise ImageFault(Reason.UNSUPPORTED_FORMAT, "not a JPEG, PNG, WebP or TIFF file; convert it or leave it out")
 
 
 def decode(source_bytes: bytes, limits: Reading) -> Picture:
@@ -130,18 +118,20 @@ def _check_declared_size(width: int, height: int, limits: Reading) -> None:
 
 
 def _decode_jpeg(source_bytes: bytes, file_format: Format, limits: Reading) -> Picture:
-    height, width, colorspace, subsampling = simplejpeg.decode_jpeg_header(source_bytes, strict=True)
+    try:
+        height, width, colorspace, _ = simplejpeg.decode_jpeg_header(source_bytes, strict=True)
+    except KeyError as error:  # how simplejpeg says that it knows the sampling and has no name for it
+        what = "JPEG whose colours are sampled 4:4:1; convert it to 4:4:4, 4:2:2 or 4:2:0"
+        raise ImageFault(Reason.UNSUPPORTED_FORMAT, what) from error
     _check_declared_size(width, height, limits)
-    with _open(source_bytes, file_format) as image:
-        turn = _declared_orientation(image)
-        if colorspace in ("CMYK", "YCCK"):
-            simplejpeg.decode_jpeg(source_bytes, "CMYK", strict=True)  # refuses what Pillow would let pass
-            image.load()
+    if colorspace in ("CMYK", "YCCK"):
+        simplejpeg.decode_jpeg(source_bytes, "CMYK", strict=True)  # refuses what Pillow would let pass
+        with _open(source_bytes, file_format) as image:
             pixels = np.asarray(image.convert("RGB"))
-        else:
-            pixels = simplejpeg.decode_jpeg(source_bytes, "RGB", strict=True)
-    grey = colorspace.upper() == "GRAY"
-    return _picture(source_bytes, file_format, pixels, None, grey, turn, "444" if grey else subsampling)
+    else:
+        pixels = simplejpeg.decode_jpeg(source_bytes, "RGB", strict=True)
+    metadata = read_metadata(source_bytes, file_format)
+    return _picture(source_bytes, file_format, pixels, None, colorspace, metadata, metadata.orientation, limits)
 
 
 def _decode_lossless(source_bytes: bytes, file_format: Format, limits: Reading) -> Picture:
@@ -151,14 +141,17 @@ def _decode_lossless(source_bytes: bytes, file_format: Format, limits: Reading) 
         if frames > 1:
             raise ImageFault(Reason.UNSUPPORTED_FORMAT, f"has {frames} frames or pages; split it into single pictures")
         _refuse_what_cannot_be_kept(image, source_bytes)
-        turn = _declared_orientation(image)
+        metadata = read_metadata(source_bytes, file_format)
+        # Pillow turns TIFFs, and only these, while it loads them, by what it reads itself.
+        turn = _orientation_for_pillow(image) if file_format == "TIFF" else metadata.orientation
         image.load()
         mode = "RGBA" if "transparency" in image.info else _MODES[image.mode]
         bands = np.asarray(image if image.mode == mode else image.convert(mode))
-    grey = bands.ndim == 2
-    pixels = np.repeat(bands[:, :, None], 3, axis=2) if grey else bands[:, :, :3]
-    alpha = bands[:, :, 3] if not grey and bands.shape[2] == 4 else None
-    return _picture(source_bytes, file_format, pixels, alpha, grey, turn, "444", is_turned=file_format == "TIFF")
+    is_grey = bands.ndim == 2
+    pixels = np.repeat(bands[:, :, None], 3, axis=2) if is_grey else bands[:, :, :3]
+    alpha = bands[:, :, 3] if not is_grey and bands.shape[2] == 4 else None
+    colorspace = "Gray" if is_grey else "RGB"
+    return _picture(source_bytes, file_format, pixels, alpha, colorspace, metadata, turn, limits)
 
 
 # Pixel formats that are kept without loss, and what they become.
@@ -192,8 +185,8 @@ def _open(source_bytes: bytes, file_format: Format) -> Image.Image:
         return Image.open(io.BytesIO(source_bytes), formats=(file_format,))
 
 
-def _declared_orientation(image: Image.Image) -> int:
-    value = image.getexif().get(_ORIENTATION, 1)
+def _orientation_for_pillow(image: Image.Image) -> int:
+    value = image.getexif().get(ORIENTATION, 1)
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
@@ -202,18 +195,30 @@ def _picture(
     file_format: Format,
     pixels: Pixels,
     alpha: NDArray[np.uint8] | None,
-    grey: bool,
+    colorspace: str,
+    metadata: Metadata,
     turn: int,
-    subsampling: str,
-    is_turned: bool = False,
+    limits: Reading,
 ) -> Picture:
-    left_to_turn = 1 if is_turned else turn  # Pillow turns TIFFs, and only these, while it loads them
+    left_to_turn = 1 if file_format == "TIFF" else turn
+    upright = orientation.upright(pixels, left_to_turn)
     return Picture(
         format=file_format,
-        pixels=orientation.upright(pixels, left_to_turn),
+        pixels=upright,
         alpha=None if alpha is None else orientation.upright(alpha, left_to_turn),
-        grey=grey,
+        colorspace=colorspace,
         orientation=turn,
-        subsampling=subsampling,
+        metadata=metadata,
+        is_panorama=_is_panorama(metadata, upright.shape[1], upright.shape[0], limits),
         sha256=hashlib.sha256(source_bytes).hexdigest(),
     )
+
+
+def _is_panorama(metadata: Metadata, width: int, height: int, limits: Reading) -> bool:
+    """Whether the picture says that it goes all the way round, or has the shape of those that do."""
+    stated = metadata.gpano
+    if stated and stated.get("ProjectionType", "equirectangular") == "equirectangular":  # the schema's default
+        whole = stated.get("FullPanoWidthPixels", "")
+        cropped = stated.get("CroppedAreaImageWidthPixels", whole)
+        return not whole or float(cropped) >= float(whole)
+    return limits.treat_2_to_1_as_panorama and width == 2 * height

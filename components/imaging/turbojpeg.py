@@ -136,5 +136,5 @@ def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
     library.tj3GetErrorStr.argtypes, library.tj3GetErrorStr.restype = [pointer], ctypes.c_char_p
     library.tj3Free.argtypes, library.tj3Free.restype = [pointer], None
     library.tj3Destroy.argtypes, library.tj3Destroy.restype = [pointer], None
-    library.tj3Transform.argtypes = [pointer, ctypes.c_char_p, size, integer] + [pointer] * 3
+    library.tj3Transform.argtypes = [pointer, ctypes.c_char_p, size, integer, pointer, pointer, pointer]
     return library

@@ -4,40 +4,71 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from components.errors import ImageFault, Reason
+from components.imaging import jpeg, orientation
+from components.imaging.inspection import find_forbidden
 from components.imaging.noise import Area
+from components.imaging.obfuscation import Areas, ramp_windows
+from components.imaging.publication import Output, Recipe, Way
 from components.imaging.reading import Picture, Pixels, blurring_id_of, decode
-from components.settings import Reading
 
 # An untouched area correlates at 0.9 and more with its original even after a strong JPEG compression; a hidden one at
-# chance. Areas with fewer pixels, or with less detail in the original than noise, prove nothing either way.
+# chance. Where there is too little detail for that, the levels themselves tell: noise leaves hardly one as it was.
 _MAX_CORRELATION = 0.8
 _MIN_SIDE_PX = 12
 _MIN_DETAIL_STD = 4.0
+_MAX_SAME_SHARE = 0.5
+_SAME_LEVELS = 1
+_MIN_RANGE_LEVELS = 8  # an area with less shows nothing
+_MIN_PIXELS = 9  # what a single pixel shows is no object, and JPEG may round it back
+# Encoding a JPEG anew with its own tables moves a pixel by a level or two on average; another picture by dozens.
+_MAX_REENCODING_LEVELS = 8.0
 
 
-def verify_output(picture: Picture, source_bytes: bytes, output_bytes: bytes, areas: Area, limits: Reading) -> None:
+def verify_output(picture: Picture, source_bytes: bytes, output: Output, areas: Areas, recipe: Recipe) -> None:
     """Decode an output again and prove that it is what may be published.
+
+    Every area is hidden; nothing else has changed (of a JPEG edited in place no coefficient, of a lossless file no
+    pixel); and nothing stands in the file that is not on the allow-list.
+
+    Args:
+        picture: the decoded source.
+        source_bytes: the source.
+        output: what shall be published.
+        areas: int32 [n, 4] xyxy px of the upright picture, which must be hidden.
+        recipe: how the output was made.
 
     Raises:
         ImageFault: `verification_failed`, with what is wrong.
     """
-    if output_bytes == source_bytes:
+    if output.file_bytes == source_bytes:
         raise _failure("the output equals its source byte for byte")
     try:
-        published = decode(output_bytes, limits)
+        published = decode(output.file_bytes, recipe.reading)
     except ImageFault as fault:
         raise _failure(f"the output cannot be decoded ({fault.detail})") from fault
-    if published.pixels.shape != picture.pixels.shape or published.format != picture.format:
+    if (published.format, published.pixels.shape, published.orientation) != (
+        picture.format,
+        picture.pixels.shape,
+        picture.orientation,
+    ):
         raise _failure(
             f"the output is a {published.format} of {published.width}×{published.height} px, not like its source"
         )
-    if blurring_id_of(output_bytes) is None:
+    if blurring_id_of(output.file_bytes) is None:
         raise _failure("the output carries no blurring id")
+    forbidden = find_forbidden(output.file_bytes, published.format, allow_thumbnail=recipe.encoding.thumbnail_px > 0)
+    if forbidden:
+        raise _failure(f"the output still has {'; '.join(forbidden)[:300]}")
     for area in areas:
         if _shows_the_original(picture.pixels, published.pixels, area):
             raise _failure(f"the area {area.tolist()} still shows the original")
+    changed = ramp_windows(areas, recipe.obfuscation, picture.width, picture.height)
+    damage = _damage(picture, source_bytes, published, output, changed)
+    if damage:
+        raise _failure(damage)
 
 
 def _failure(what: str) -> ImageFault:
@@ -45,18 +76,59 @@ def _failure(what: str) -> ImageFault:
 
 
 def _shows_the_original(original: Pixels, published: Pixels, area: Area) -> bool:
-    """Whether the fine detail of an area is still that of the original (Pearson correlation of the residuals)."""
+    """Whether an area still has the levels of the original, or its fine detail (correlation of the residuals)."""
     x1, y1, x2, y2 = area
-    if min(x2 - x1, y2 - y1) < _MIN_SIDE_PX:
-        return bool(
-            np.array_equal(original[y1:y2, x1:x2], published[y1:y2, x1:x2]) and np.ptp(original[y1:y2, x1:x2]) > 0
-        )
-    before, after = _detail(original[y1:y2, x1:x2]), _detail(published[y1:y2, x1:x2])
-    if before.std() < _MIN_DETAIL_STD or after.std() == 0:
+    before, after = original[y1:y2, x1:x2], published[y1:y2, x1:x2]
+    if before.shape[0] * before.shape[1] < _MIN_PIXELS or np.ptp(before) < _MIN_RANGE_LEVELS:
         return False
-    return float(np.corrcoef(before, after)[0, 1]) > _MAX_CORRELATION
+    same = (cv2.absdiff(before, after) <= _SAME_LEVELS).all(axis=2)
+    if same.mean() > _MAX_SAME_SHARE:
+        return True
+    detail_before, detail_after = _detail(before), _detail(after)
+    if min(x2 - x1, y2 - y1) < _MIN_SIDE_PX or detail_before.std() < _MIN_DETAIL_STD or detail_after.std() == 0:
+        return False
+    return float(np.corrcoef(detail_before, detail_after)[0, 1]) > _MAX_CORRELATION
 
 
 def _detail(patch: Pixels) -> np.ndarray:
     luma = cv2.cvtColor(np.ascontiguousarray(patch), cv2.COLOR_RGB2GRAY).astype(np.float32)
     return (luma - cv2.GaussianBlur(luma, (0, 0), min(luma.shape) / 8)).ravel()
+
+
+def _damage(picture: Picture, source_bytes: bytes, published: Picture, output: Output, changed: Areas) -> str:
+    """What has changed outside of the windows that may change, in words; empty if nothing has."""
+    if output.way is Way.IN_PLACE:
+        stored = orientation.stored_areas(changed, picture.orientation, picture.width, picture.height)
+        blocks = _changed_blocks(source_bytes, output.file_bytes, stored)
+        return f"{blocks} blocks outside of the areas have changed" if blocks else ""
+    untouched = np.ones(picture.pixels.shape[:2], bool)
+    for x1, y1, x2, y2 in changed:
+        untouched[y1:y2, x1:x2] = False
+    if output.way is Way.LOSSLESS:
+        differs = (picture.pixels != published.pixels).any(axis=2)
+        if picture.alpha is not None and published.alpha is not None:
+            differs |= picture.alpha != published.alpha
+        count = int(np.count_nonzero(differs & untouched))
+        return f"{count} pixels outside of the areas have changed" if count else ""
+    levels = cv2.absdiff(picture.pixels, published.pixels)[untouched]
+    moved = float(levels.mean()) if levels.size else 0.0
+    return f"pixels outside of the areas have moved by {moved:.0f} levels" if moved > _MAX_REENCODING_LEVELS else ""
+
+
+def _changed_blocks(source_bytes: bytes, output_bytes: bytes, areas: NDArray[np.int32]) -> int:
+    """Blocks of a JPEG, in all planes, that no area reaches and that have other coefficients than in the source."""
+    layout = jpeg.read_layout(source_bytes)
+    count = 0
+    planes = zip(
+        layout.components,
+        jpeg.coefficients(source_bytes, layout),
+        jpeg.coefficients(output_bytes, layout),
+        strict=True,
+    )
+    for component, before, after in planes:
+        changed = (before != after).any(axis=2)
+        for area in areas:
+            left, top, right, below = layout.touched(component, area)
+            changed[top:below, left:right] = False
+        count += int(np.count_nonzero(changed))
+    return count

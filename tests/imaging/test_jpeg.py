@@ -77,7 +77,7 @@ WITH_RESTARTS = [(sampling, False, 3) for sampling in ("444", "422", "420", "rgb
 @given(data=st.data())
 @settings(max_examples=8, deadline=None)
 def test_no_block_outside_changes(sampling: str, progressive: bool, restart: int, data: st.DataObject) -> None:
-    """For every size, sampling, coding and box at any border: 0 changed coefficients outside, and the area shows red."""
+    """Whatever size, sampling, coding and boxes: 0 changed coefficients outside, and the area shows red."""
     width, height = data.draw(st.integers(1, 150)), data.draw(st.integers(1, 150))
     areas = []
     for _ in range(data.draw(st.integers(0, 3))):

@@ -1,0 +1,153 @@
+"""The people an attacker chooses from: one photograph each, and where the face is in it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.privacy.embedding import embed
+from components.imaging.reading import Pixels
+
+Box = NDArray[np.int32]  # [4], xyxy px
+
+_MARGIN = 0.6  # share of the box that a photograph shows around it, so that a blur sees what it sees in a street
+_ALIKE = 0.9  # correlation from which two faces, or a face and a mirrored one, are taken for the same photograph
+_SAME_PERSON = 0.45  # distance of two embeddings; the recogniser's own threshold is 0.6, on aligned faces
+_SMALLEST_PX = 60
+# How a set says that a face wears no mask; the first says it the wrong way round.
+_BARE = {"macwinwin-mask": "with", "kaggle-fmd-via-maskon": "without", "coco-keiji-mlkit": None}
+_SHARP = 40.0  # variance of the Laplacian at 128 px height
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Photograph:
+    """A face, or a plate, and what is around it.
+
+    Attributes:
+        pixels: uint8 [h, w, 3] RGB.
+        box: the object in it.
+    """
+
+    pixels: Pixels
+    box: Box
+
+    @property
+    def height_px(self) -> int:
+        """Height of the object."""
+        return int(self.box[3] - self.box[1])
+
+
+def read_faces(folder: Path, count: int) -> list[Photograph]:
+    """The largest faces that are sharp and wear no mask, each person once.
+
+    Args:
+        folder: holds `labels.json` and the pictures.
+        count: how many; fewer where there are fewer.
+    """
+    entries = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    candidates = [(box[3] - box[1], entry["file"], box) for entry in entries for box in _bare_faces(entry)]
+    chosen: list[Photograph] = []
+    thumbnails: list[NDArray[np.float64]] = []
+    embeddings: list[NDArray[np.float64]] = []
+    for _, file, box in sorted(candidates, key=lambda candidate: (-candidate[0], *candidate[1:])):
+        photograph = cut_out(_read(folder / file), box)
+        thumbnail = _thumbnail(photograph)
+        if _sharpness(photograph) < _SHARP or _seen(thumbnail, thumbnails):
+            continue
+        embedding = embed([_face_only(photograph)])[0]
+        if any(np.linalg.norm(embedding - other) < _SAME_PERSON for other in embeddings):
+            continue
+        chosen.append(photograph)
+        thumbnails.append(thumbnail)
+        embeddings.append(embedding)
+        if len(chosen) == count:
+            break
+    return chosen
+
+
+def cut_out(pixels: Pixels, box: list[float]) -> Photograph:
+    """The surroundings of a box, the picture's edge repeated where they reach beyond it."""
+    x1, y1, x2, y2 = np.round(box).astype(int)
+    pad_x, pad_y = round(_MARGIN * (x2 - x1)), round(_MARGIN * (y2 - y1))
+    padded = cv2.copyMakeBorder(pixels, pad_y, pad_y, pad_x, pad_x, cv2.BORDER_REPLICATE)
+    crop = padded[y1 : y2 + 2 * pad_y, x1 : x2 + 2 * pad_x]
+    inner = np.array([pad_x, pad_y, pad_x + x2 - x1, pad_y + y2 - y1], np.int32)
+    return Photograph(np.ascontiguousarray(crop), inner)
+
+
+def at_height(photograph: Photograph, height_px: int) -> Photograph:
+    """The photograph with its object at a height."""
+    scale = height_px / photograph.height_px
+    height, width = photograph.pixels.shape[:2]
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    box = np.round(photograph.box * scale).astype(np.int32)
+    box[3] = box[1] + height_px
+    return Photograph(cv2.resize(photograph.pixels, size, interpolation=method), box)
+
+
+def dilated(photograph: Photograph, share: float) -> Box:
+    """The box grown on every side by a share of its own width and height, within the picture."""
+    x1, y1, x2, y2 = photograph.box
+    grow_x, grow_y = share * (x2 - x1), share * (y2 - y1)
+    height, width = photograph.pixels.shape[:2]
+    area = np.array([np.floor(x1 - grow_x), np.floor(y1 - grow_y), np.ceil(x2 + grow_x), np.ceil(y2 + grow_y)])
+    return np.clip(area, 0, [width, height, width, height]).astype(np.int32)
+
+
+def another_photograph(photograph: Photograph, rng: np.random.Generator) -> Photograph:
+    """The same face as another photograph might show it: other light, and the box a little elsewhere."""
+    gain, tint = rng.uniform(0.8, 1.25), rng.uniform(0.95, 1.05, 3)
+    lit = np.clip(photograph.pixels * (gain * tint) + rng.uniform(-10, 10), 0, 255).round().astype(np.uint8)
+    x1, y1, x2, y2 = photograph.box
+    width, height = x2 - x1, y2 - y1
+    centre_x = (x1 + x2) / 2 + rng.uniform(-0.06, 0.06) * width
+    centre_y = (y1 + y2) / 2 + rng.uniform(-0.06, 0.06) * height
+    scale = rng.uniform(0.92, 1.08) / 2
+    box = np.round([centre_x - scale * width, centre_y - scale * height, centre_x + scale * width, 0]).astype(np.int32)
+    box[3] = box[1] + round(2 * scale * height)
+    return replace(photograph, pixels=lit, box=box)
+
+
+def _bare_faces(entry: dict) -> list[list[float]]:
+    """Faces without a mask that are large enough and wholly within the picture."""
+    return [
+        box["box"]
+        for box in entry["boxes"]
+        if box["cls"] == "face"
+        and box.get("mask") == _BARE.get(entry["source"], "leave out")
+        and min(box["box"][2] - box["box"][0], box["box"][3] - box["box"][1]) >= _SMALLEST_PX
+        and box["box"][0] > 0 < box["box"][1]
+        and box["box"][2] < entry["w"]
+        and box["box"][3] < entry["h"]
+    ]
+
+
+def _read(file: Path) -> Pixels:
+    return cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB)
+
+
+def _face_only(photograph: Photograph) -> Pixels:
+    x1, y1, x2, y2 = photograph.box
+    return photograph.pixels[y1:y2, x1:x2]
+
+
+def _sharpness(photograph: Photograph) -> float:
+    grey = cv2.cvtColor(_face_only(photograph), cv2.COLOR_RGB2GRAY)
+    return float(cv2.Laplacian(cv2.resize(grey, (128, 128), interpolation=cv2.INTER_AREA), cv2.CV_64F).var())
+
+
+def _thumbnail(photograph: Photograph) -> NDArray[np.float64]:
+    grey = cv2.cvtColor(_face_only(photograph), cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float64)
+    return (small - small.mean()) / (small.std() + 1e-9)
+
+
+def _seen(thumbnail: NDArray[np.float64], others: list[NDArray[np.float64]]) -> bool:
+    both = (thumbnail, thumbnail[:, ::-1])
+    return any(float((one * other).mean()) > _ALIKE for other in others for one in both)
