@@ -54,6 +54,7 @@ def test_the_shipped_settings_are_valid() -> None:
             assert strict.rule(class_name).threshold <= region.rule(class_name).threshold
             assert strict.rule(class_name).min_px <= region.rule(class_name).min_px
             assert strict.rule(class_name).dilation >= region.rule(class_name).dilation
+        assert region.obfuscation.cell_contrast == 0
         assert strict.obfuscation.cells <= region.obfuscation.cells
         assert strict.obfuscation.cell_noise_std >= region.obfuscation.cell_noise_std
 
@@ -70,6 +71,11 @@ def test_the_shipped_settings_are_valid() -> None:
         ("regions.eu.obfuscation.blur_sigma_share", 0.09),
         ("regions.eu.obfuscation.blur_sigma_share", 1.1),
         ("regions.eu.obfuscation.pixel_noise_std", -1),
+        ("regions.eu.obfuscation.method", "blur"),
+        ("regions.eu.obfuscation.base", "black"),
+        ("regions.eu.obfuscation.cell_contrast", -0.1),
+        ("regions.eu.obfuscation.ramp_share", 0.6),
+        ("regions.eu.obfuscation.blur_sigma_at_px", 0),
         ("regions.eu.face.threshold", 1.1),
         ("regions.eu.face.threshold", -0.1),
         ("regions.eu.face.threshold", float("nan")),
@@ -83,8 +89,8 @@ def test_the_shipped_settings_are_valid() -> None:
         ("reading.max_megapixels", -1),
         ("reading.max_megapixels", float("nan")),
         ("reading.max_side_px", 0),
-        ("encoding.jpeg_quality", 49),
-        ("encoding.jpeg_quality", 101),
+        ("encoding.thumbnail_px", -1),
+        ("verification.redetect_share", 1.1),
         ("detection.proposal_threshold", float("nan")),
         ("detection.merge_iou", 0),
         ("detection.merge_iou", 1.1),
@@ -173,6 +179,12 @@ def test_the_hash_knows_every_value() -> None:
     for key, value in leaves(SHIPPED):
         if key in ("default_region", "daily.region"):
             other: object = "us"
+        elif key.endswith("method"):
+            other = "mosaic"
+        elif key.endswith("base"):
+            other = "surroundings" if value == "neutral" else "neutral"
+        elif isinstance(value, bool):
+            other = not value
         elif isinstance(value, str):
             other = f"{value}x"
         elif key.endswith("cells"):
@@ -227,12 +239,12 @@ def test_the_environment_says_where_things_are(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("STREETVEIL_KEYS_DIR", "/secret/keys")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.test:5000")
     monkeypatch.setenv("STREETVEIL_MLFLOW_ARTIFACTS", "/artifacts")
-    monkeypatch.setenv("STREETVEIL_PARAMS", str(written(tmp_path, changed("encoding.jpeg_quality", 77))))
+    monkeypatch.setenv("STREETVEIL_PARAMS", str(written(tmp_path, changed("encoding.thumbnail_px", 77))))
     environment = Environment()
     assert environment.keys_dir == Path("/secret/keys")
     assert environment.mlflow_tracking_uri == "http://mlflow.test:5000"
     assert environment.mlflow_artifacts == "/artifacts"
-    assert load_params().encoding.jpeg_quality == 77
+    assert load_params().encoding.thumbnail_px == 77
 
 
 def test_without_variables_the_project_itself_is_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -253,3 +265,12 @@ def test_an_infinite_size_is_refused(tmp_path: Path) -> None:
     path.write_text(shipped.replace("min_px: 4", "min_px: .inf", 1), encoding="utf-8")
     with pytest.raises(StreetveilError, match=r"regions\.eu\.face\.min_px"):
         load_params(path)
+
+
+def test_what_leaves_information_must_be_accepted_by_name(tmp_path: Path) -> None:
+    """Keeping a part of the original's colours takes two settings, and the refusal of one says what it means."""
+    values = changed("regions.eu.obfuscation.cell_contrast", 0.5)
+    with pytest.raises(StreetveilError, match="accept_reidentification"):
+        load_params(written(tmp_path, values))
+    values["regions"]["eu"]["obfuscation"]["accept_reidentification"] = True
+    assert load_params(written(tmp_path, values)).regions["eu"].obfuscation.cell_contrast == 0.5

@@ -1,37 +1,43 @@
-"""The recogniser that attacks: dlib's ResNet, whose distances tell people apart."""
+"""The attacker with a face recogniser, whose distances tell people apart."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import cv2
-import dlib
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from benchmarks.privacy.rates import Scores
+from benchmarks.privacy.recogniser import Recogniser, load_recogniser
 from components.imaging.reading import Pixels
 from components.packages import package_folder
 
-Embeddings = NDArray[np.float64]  # [n, 128]
+Embeddings = NDArray[np.float32]  # [..., 128]
 
-_CHIP_PX = 150  # the input that the network was trained on
+CHIP_PX = 150  # the input that the recogniser was trained on
+_BATCH = 32
 
 
-def embed(faces: Sequence[Pixels]) -> Embeddings:
+def embed(faces: Sequence[Pixels] | NDArray[np.float32]) -> Embeddings:
     """One vector a face. Where the face is, the attacker knows: it is where something was hidden."""
-    chips = [cv2.resize(face, (_CHIP_PX, _CHIP_PX), interpolation=cv2.INTER_AREA) for face in faces]
-    return np.array([_network().compute_face_descriptor(chip) for chip in chips])
+    parts = []
+    for start in range(0, len(faces), _BATCH):
+        chips = [cv2.resize(face, (CHIP_PX, CHIP_PX)) for face in faces[start : start + _BATCH]]
+        with torch.inference_mode():
+            parts.append(_network()(torch.from_numpy(np.array(chips, np.float32)).permute(0, 3, 1, 2)).numpy())
+    return np.concatenate(parts)
 
 
-def embedding_scores(probes: Sequence[Pixels], gallery: Embeddings) -> NDArray[np.float64]:
-    """Likeness [probe, gallery] of hidden faces and known ones: the negative distance of their embeddings."""
-    seen = embed(probes)
-    return -np.linalg.norm(seen[:, None] - gallery[None], axis=2)
+def embedding_scores(probes: Embeddings, gallery: Embeddings) -> Scores:
+    """Likeness of hidden faces [people, draws, 128] to known ones [people, 128]: the negative distance."""
+    squares = (gallery**2).sum(axis=1)
+    return 2 * probes @ gallery.T - squares - (probes**2).sum(axis=2)[:, :, None]
 
 
 @lru_cache(maxsize=1)
-def _network() -> Any:
-    weights = package_folder("face_recognition_models") / "models" / "dlib_face_recognition_resnet_model_v1.dat"
-    return dlib.face_recognition_model_v1(str(weights))
+def _network() -> Recogniser:
+    folder = package_folder("face_recognition_models") / "models"
+    return load_recogniser(folder / "dlib_face_recognition_resnet_model_v1.dat")

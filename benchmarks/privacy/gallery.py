@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -98,20 +98,6 @@ def dilated(photograph: Photograph, share: float) -> Box:
     height, width = photograph.pixels.shape[:2]
     area = np.array([np.floor(x1 - grow_x), np.floor(y1 - grow_y), np.ceil(x2 + grow_x), np.ceil(y2 + grow_y)])
     return np.clip(area, 0, [width, height, width, height]).astype(np.int32)
-
-
-def another_photograph(photograph: Photograph, rng: np.random.Generator) -> Photograph:
-    """The same face as another photograph might show it: other light, and the box a little elsewhere."""
-    gain, tint = rng.uniform(0.8, 1.25), rng.uniform(0.95, 1.05, 3)
-    lit = np.clip(photograph.pixels * (gain * tint) + rng.uniform(-10, 10), 0, 255).round().astype(np.uint8)
-    x1, y1, x2, y2 = photograph.box
-    width, height = x2 - x1, y2 - y1
-    centre_x = (x1 + x2) / 2 + rng.uniform(-0.06, 0.06) * width
-    centre_y = (y1 + y2) / 2 + rng.uniform(-0.06, 0.06) * height
-    scale = rng.uniform(0.92, 1.08) / 2
-    box = np.round([centre_x - scale * width, centre_y - scale * height, centre_x + scale * width, 0]).astype(np.int32)
-    box[3] = box[1] + round(2 * scale * height)
-    return replace(photograph, pixels=lit, box=box)
 
 
 def _bare_faces(entry: dict) -> list[list[float]]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Scores = NDArray[np.float64]  # [people, draws, people]: how like each person every hidden draw of each person looks
 
-_HALVES = 40
+_HALVES = 20
 _Z95 = 1.645
 _TIE = 1e-7  # scores that lie within this share of their spread are one score
 

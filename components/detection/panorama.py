@@ -26,6 +26,7 @@ from components.imaging.reading import Pixels
 from components.settings import Detection, Panorama
 
 _CUT_PX = 8  # nearer than this to the border of what a detector was shown, an object may have been cut by it
+_SPHERE_TOLERANCE = 0.02  # of the width, by which a whole sphere may miss 2:1
 _MAX_REMAP_PX = 32766  # cv2.remap knows no longer side
 
 
@@ -70,11 +71,16 @@ def detect_around(
     continued = detect(np.concatenate([pixels, pixels[:, :overlap_px]], axis=1))
     found = [continued.with_boxes(fold(continued.xyxy, width))]
     cut = [_near(continued.xyxy[:, [0, 2]], width + overlap_px)]
-    for view in polar_views(width, settings.panorama):
+    for view in polar_views(width, settings.panorama) if _reaches_the_poles(width, height) else ():
         seen = detect(render(pixels, view))
         found.append(seen.with_boxes(boxes_in_panorama(seen.xyxy, view, width, height)))
         cut.append(_near(seen.xyxy, view.size_px))
     return Detections.concatenate(found), np.concatenate(cut)
+
+
+def _reaches_the_poles(width: int, height: int) -> bool:
+    """Whether the picture shows the whole sphere; a strip that goes round has no poles to look at."""
+    return abs(width - 2 * height) <= _SPHERE_TOLERANCE * width
 
 
 def merge_around(found: Detections, cut: Mask, min_iou: float, counts: Mask, width: int) -> Detections:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from components.imaging import jpeg, orientation
 from components.imaging.jpeg_segments import APP0
-from components.imaging.metadata import (
+from components.imaging.metadata.allow_list import (
     Metadata,
     exif_with_thumbnail,
     jpeg_segments,

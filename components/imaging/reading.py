@@ -18,9 +18,9 @@ from PIL import Image
 
 from components.errors import ImageFault, Reason
 from components.imaging import orientation
-from components.imaging.exif_tags import ORIENTATION
 from components.imaging.formats import Format, sniff
-from components.imaging.metadata import Metadata, read_metadata
+from components.imaging.metadata.allow_list import Metadata, read_metadata
+from components.imaging.metadata.exif_tags import ORIENTATION
 from components.settings import Reading
 
 Pixels = NDArray[np.uint8]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from components.errors import ImageFault, Reason
 from components.imaging import jpeg, orientation
-from components.imaging.inspection import find_forbidden
+from components.imaging.metadata.inspection import find_forbidden
 from components.imaging.noise import Area
 from components.imaging.obfuscation import Areas, ramp_windows
 from components.imaging.publication import Output, Recipe, Way

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from components.detection.region_rules import Outcome, areas_to_hide, decide, reaches_threshold
 from components.detections import FACE, LICENSE_PLATE, Detections, dilate, pixel_mask
-from components.settings import ClassRule, Obfuscation, Params, Region
+from components.settings import PROJECT_ROOT, ClassRule, Params, Region, load_params
 
 REGION = Region(
     face=ClassRule(threshold=0.3, min_px=6, dilation=0.5),
     license_plate=ClassRule(threshold=0.6, min_px=0, dilation=0.0),
-    obfuscation=Obfuscation(cells=4, cell_noise_std=30, blur_sigma_px=30, blur_sigma_share=0.15, pixel_noise_std=6),
+    obfuscation=load_params(PROJECT_ROOT / "params.yaml").regions["strict"].obfuscation,
 )
 _boxes = st.lists(
     st.tuples(st.floats(-5, 45), st.floats(-5, 35), st.floats(0, 30), st.floats(0, 30)).map(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from components.imaging import jpeg, turbojpeg
-from components.imaging.inspection import find_forbidden
+from components.imaging.metadata.inspection import find_forbidden
 from components.imaging.obfuscation import ramp_windows
 from components.imaging.orientation import upright
 from components.imaging.publication import Recipe, Way, publish

@@ -11,7 +11,6 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import simplejpeg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ from components.imaging.reading import Picture, blurring_id_of, decode, sniff
 from components.settings import Reading
 from tests.conftest import encoded
 
-LIMITS = Reading(max_file_mib=1, max_megapixels=1, max_side_px=5000)
+LIMITS = Reading(max_file_mib=1, max_megapixels=1, max_side_px=5000, treat_2_to_1_as_panorama=False)
 ORIENTATION = 0x0112
 _RNG = np.random.default_rng(8)
 COLOUR: NDArray[np.uint8] = _RNG.integers(0, 256, (24, 32, 3), np.uint8)
@@ -215,7 +214,8 @@ def test_pixels_that_cannot_be_kept_are_refused(name: str) -> None:
 
 def test_a_large_file_is_not_read() -> None:
     """The size in MiB is limited, whatever is in the file; exactly the limit is allowed."""
-    small = Reading(max_file_mib=len(WHOLE_FILES["colour.png"]) / 2**20, max_megapixels=1, max_side_px=100)
+    exact = {"max_file_mib": len(WHOLE_FILES["colour.png"]) / 2**20, "max_side_px": 100}
+    small = LIMITS.model_copy(update=exact)
     assert decode(WHOLE_FILES["colour.png"], small).width == 32
     fault = fault_of(WHOLE_FILES["colour.png"] + b"\0", small)
     assert fault.reason is Reason.TOO_LARGE
@@ -255,7 +255,7 @@ def test_lossless_colours_come_out_as_they_are(name: str) -> None:
     """Red, green and blue stand in this order, and no bit is lost."""
     found = decode(WHOLE_FILES[name], LIMITS)
     assert np.array_equal(found.pixels, COLOUR)
-    assert (found.alpha, found.grey, found.orientation) == (None, False, 1)
+    assert (found.alpha, found.is_grey, found.orientation) == (None, False, 1)
 
 
 @pytest.mark.parametrize("name", ["baseline.jpg", "progressive.jpg", "restarts.jpg"])
@@ -264,7 +264,7 @@ def test_jpeg_colours_come_out_as_pillow_sees_them(name: str) -> None:
     found = decode(WHOLE_FILES[name], LIMITS)
     reference = np.asarray(Image.open(io.BytesIO(WHOLE_FILES[name]))).astype(int)
     assert np.abs(found.pixels - reference).mean() < 1
-    assert not found.grey
+    assert not found.is_grey
 
 
 def test_a_cmyk_jpeg_becomes_rgb() -> None:
@@ -272,14 +272,14 @@ def test_a_cmyk_jpeg_becomes_rgb() -> None:
     smooth_picture = Image.fromarray(smooth())
     found = decode(saved(smooth_picture.convert("CMYK"), "JPEG", quality=95), LIMITS)
     assert np.abs(found.pixels.astype(int) - smooth()).mean() < 3
-    assert not found.grey
+    assert not found.is_grey
 
 
 @pytest.mark.parametrize("name", ["grey.png", "grey.jpg"])
 def test_grey_is_known_as_grey(name: str) -> None:
     """One channel becomes three equal ones for the detectors, and is remembered."""
     found = decode(WHOLE_FILES[name], LIMITS)
-    assert found.grey
+    assert found.is_grey
     assert found.pixels.shape == (24, 32, 3)
     assert (found.pixels[:, :, :1] == found.pixels).all()
     assert np.abs(found.pixels[:, :, 0].astype(int) - GREY).max() <= (0 if name.endswith("png") else 60)
@@ -289,7 +289,7 @@ def test_black_and_white_becomes_grey() -> None:
     """A PNG of one bit a pixel has 0 and 255."""
     bits = GREY > 128
     found = decode(saved(Image.fromarray(bits), "PNG"), LIMITS)
-    assert found.grey
+    assert found.is_grey
     assert np.array_equal(found.pixels[:, :, 0], bits * np.uint8(255))
 
 
@@ -337,11 +337,58 @@ def test_a_transparent_colour_is_kept_or_refused(mode: str, key: object) -> None
     assert found.alpha[1, 2] == 0
 
 
-@pytest.mark.parametrize("subsampling", ["444", "422", "420", "440", "411"])
-def test_the_subsampling_is_remembered(subsampling: str) -> None:
-    """The output can be written with the subsampling of its source."""
-    found = decode(simplejpeg.encode_jpeg(smooth(), 90, "RGB", subsampling), LIMITS)
-    assert found.subsampling == subsampling
+def gpano(**properties: object) -> bytes:
+    """An XMP packet that speaks of a panorama."""
+    stated = " ".join(f'GPano:{name}="{value}"' for name, value in properties.items())
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        f'<rdf:Description xmlns:GPano="http://ns.google.com/photos/1.0/panorama/" {stated}/></rdf:RDF></x:xmpmeta>'
+    ).encode()
+
+
+FULL = {"FullPanoWidthPixels": 32, "CroppedAreaImageWidthPixels": 32}
+
+
+@pytest.mark.parametrize(
+    ("properties", "is_panorama"),
+    [
+        ({"ProjectionType": "equirectangular"}, True),
+        ({"ProjectionType": "equirectangular", **FULL}, True),
+        (FULL, True),
+        ({"ProjectionType": "equirectangular", "FullPanoWidthPixels": 64, "CroppedAreaImageWidthPixels": 32}, False),
+        ({"ProjectionType": "cylindrical", **FULL}, False),
+        ({}, False),
+    ],
+)
+def test_a_panorama_is_one_that_says_so(properties: dict[str, object], is_panorama: bool) -> None:
+    """A picture goes all the way round if its XMP declares an equirectangular one of full width."""
+    content = encoded(COLOUR, "JPEG", xmp=gpano(**properties))
+    assert decode(content, LIMITS).is_panorama == is_panorama
+
+
+def test_shape_alone_makes_a_panorama_only_if_asked() -> None:
+    """Twice as wide as high counts where the setting says so, and nothing else does."""
+    asked = LIMITS.model_copy(update={"treat_2_to_1_as_panorama": True})
+    flat, square = encoded(COLOUR[:16]), encoded(COLOUR)
+    assert not decode(flat, LIMITS).is_panorama
+    assert decode(flat, asked).is_panorama
+    assert not decode(square, asked).is_panorama
+
+
+def test_a_turn_in_xmp_does_not_count() -> None:
+    """Only EXIF turns a picture, as in browsers; a tiff:Orientation in XMP is another program's note."""
+    packet = gpano(UsePanoramaViewer="True").replace(b"<rdf:Description", b'<rdf:Description tiff:Orientation="6"')
+    found = decode(encoded(COLOUR, "JPEG", xmp=packet), LIMITS)
+    assert (found.orientation, found.pixels.shape) == (1, COLOUR.shape)
+
+
+def test_an_odd_sampling_is_refused_with_a_remedy() -> None:
+    """A JPEG sampled 4:4:1, which no encoder of ours could keep, is unsupported and not damaged."""
+    content = bytearray(encoded(COLOUR, "JPEG", subsampling=0))
+    content[content.index(b"\xff\xc0") + 11] = 0x14
+    fault = fault_of(bytes(content))
+    assert fault.reason is Reason.UNSUPPORTED_FORMAT
+    assert "convert" in fault.detail
 
 
 @pytest.mark.parametrize("file_format", ["PNG", "WEBP", "TIFF", "JPEG"])

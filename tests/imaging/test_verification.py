@@ -12,7 +12,7 @@ from PIL import Image
 
 from components.errors import ImageFault, Reason
 from components.imaging import jpeg
-from components.imaging.metadata import jpeg_segments, stamped
+from components.imaging.metadata.allow_list import jpeg_segments, stamped
 from components.imaging.orientation import stored
 from components.imaging.publication import Output, Recipe, Way, publish
 from components.imaging.reading import decode

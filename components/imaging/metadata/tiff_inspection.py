@@ -9,8 +9,8 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from components.imaging import exif_tags, gpano, icc
-from components.imaging.exif_tags import Rule, Value
+from components.imaging.metadata import exif_tags, gpano, icc
+from components.imaging.metadata.exif_tags import Rule, Value
 
 _FORMS = {1: "B", 2: "B", 3: "H", 4: "I", 5: "II", 7: "B", 10: "ii"}
 _TEXT_TYPES = (1, 2, 7)

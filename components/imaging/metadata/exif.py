@@ -10,8 +10,8 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from components.imaging import exif_tags
-from components.imaging.exif_tags import (
+from components.imaging.metadata import exif_tags
+from components.imaging.metadata.exif_tags import (
     ASCII,
     BYTE,
     IFD,

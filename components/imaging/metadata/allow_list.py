@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 from PIL import PngImagePlugin
 
-from components.imaging import containers, exif, gpano, icc, tiff
-from components.imaging.exif_tags import ORIENTATION
 from components.imaging.formats import Format
 from components.imaging.jpeg_segments import APP1, APP2, MAX_PAYLOAD, segment
+from components.imaging.metadata import containers, exif, gpano, icc, tiff
+from components.imaging.metadata.exif_tags import ORIENTATION
 
 # A JPEG's profile is split into numbered parts, behind a prefix and two bytes that number them.
 _ICC_PART_BYTES = MAX_PAYLOAD - len(containers.ICC_PREFIX) - 2

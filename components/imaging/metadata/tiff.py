@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import struct
 
-from components.imaging import exif
-from components.imaging.containers import TIFF_ICC, TIFF_XMP
-from components.imaging.exif import Directory, Exif
-from components.imaging.exif_tags import BYTE, LONG, UNDEFINED, Value
+from components.imaging.metadata import exif
+from components.imaging.metadata.containers import TIFF_ICC, TIFF_XMP
+from components.imaging.metadata.exif import Directory, Exif
+from components.imaging.metadata.exif_tags import BYTE, LONG, UNDEFINED, Value
 
 STRIP_OFFSETS, STRIP_BYTES = 273, 279
 # What describes the pixels: NewSubfileType, ImageWidth, ImageLength, BitsPerSample, Compression,

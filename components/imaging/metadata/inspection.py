@@ -8,9 +8,10 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 
-from components.imaging import gpano, icc, tiff_inspection
 from components.imaging import jpeg_segments as jpeg
-from components.imaging.containers import (
+from components.imaging.formats import Format
+from components.imaging.metadata import gpano, icc, tiff_inspection
+from components.imaging.metadata.containers import (
     EXIF_PREFIX,
     ICC_PREFIX,
     PNG_SIGNATURE,
@@ -22,7 +23,6 @@ from components.imaging.containers import (
     unpacked,
     webp_chunks,
 )
-from components.imaging.formats import Format
 
 _FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)  # baseline, extended, progressive, and the latter two in arithmetic coding
 _ARITHMETIC_CONDITIONING = 0xCC

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from components.imaging import exif, gpano, icc, jpeg_segments
+from components.imaging import jpeg_segments
 from components.imaging.formats import Format
+from components.imaging.metadata import exif, gpano, icc
 
 EXIF_PREFIX = b"Exif\0\0"
 XMP_PREFIX = b"http://ns.adobe.com/xap/1.0/\0"

@@ -20,9 +20,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
 
-from components.imaging import exif, exif_tags, gpano, icc, tiff
-from components.imaging.inspection import find_forbidden
-from components.imaging.metadata import (
+from components.imaging.metadata import exif, exif_tags, gpano, icc, tiff
+from components.imaging.metadata.allow_list import (
     Metadata,
     exif_with_thumbnail,
     jpeg_segments,
@@ -31,6 +30,7 @@ from components.imaging.metadata import (
     stamped,
     tiff_with_metadata,
 )
+from components.imaging.metadata.inspection import find_forbidden
 from components.imaging.reading import Format, blurring_id_of
 from tests.conftest import encoded
 from tests.imaging import nasty_files
