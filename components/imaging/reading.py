@@ -87,7 +87,9 @@ def decode(source_bytes: bytes, limits: Reading) -> Picture:
         raise ImageFault(Reason.TOO_LARGE, f"{size_mib:.0f} MiB; reading.max_file_mib allows {limits.max_file_mib:g}")
     try:
         read = _decode_jpeg if file_format == "JPEG" else _decode_lossless
-        return read(source_bytes, file_format, limits)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Pillow, about metadata that we drop and sizes that are bounded here
+            return read(source_bytes, file_format, limits)
     except ImageFault:
         raise
     except Image.DecompressionBombError as error:
@@ -180,9 +182,7 @@ _BITS_PER_SAMPLE = 258
 
 def _open(source_bytes: bytes, file_format: Format) -> Image.Image:
     """Pillow's view of the header; only the decoder of the sniffed format is tried, no pixel is decoded yet."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's own warning about large pictures: the limits decide that here
-        return Image.open(io.BytesIO(source_bytes), formats=(file_format,))
+    return Image.open(io.BytesIO(source_bytes), formats=(file_format,))
 
 
 def _orientation_for_pillow(image: Image.Image) -> int:
