@@ -7,7 +7,6 @@ everything else of the file passes through one lossless transform.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from dataclasses import dataclass
 
 import cv2
@@ -54,16 +53,17 @@ class Layout:
     progressive: bool
     components: tuple[Component, ...]
 
-    def touched(self, component: Component, area: NDArray[np.int32]) -> tuple[int, int, int, int]:
-        """The blocks of a plane that an area (xyxy px) reaches: first column, first row, and the ones after the last.
+    def touched(self, component: Component, areas: Areas) -> NDArray[np.bool_]:
+        """The blocks of a plane that areas (xyxy px) reach, bool [rows, columns].
 
         Decoders may interpolate colour between neighbouring samples; what shows inside an area is made of these blocks
         and of colour at its rim.
         """
         wide, high = BLOCK_PX * component.step_x, BLOCK_PX * component.step_y
-        x1, y1, x2, y2 = (int(side) for side in area)
-        right, below = math.ceil(x2 / wide), math.ceil(y2 / high)
-        return x1 // wide, y1 // high, min(right, component.columns), min(below, component.rows)
+        blocks = np.zeros((component.rows, component.columns), bool)
+        for x1, y1, x2, y2 in areas.tolist():
+            blocks[y1 // high : -(-y2 // high), x1 // wide : -(-x2 // wide)] = True
+        return blocks
 
 
 def read_layout(jpeg_bytes: bytes) -> Layout:
@@ -145,9 +145,10 @@ def replace_areas(jpeg_bytes: bytes, layout: Layout, colorspace: str, pixels: Pi
     rows = _new_rows(layout, colorspace, pixels, areas)
     missing = set(rows)
 
-    def put(component: int, row: int, blocks: turbojpeg.Blocks) -> None:
-        for first, new in rows.get((component, row), ()):
-            blocks[first : first + len(new)] = new
+    def put(component: int, row: int, blocks: turbojpeg.RowOfBlocks) -> None:
+        if (component, row) in rows:
+            columns, new = rows[component, row]
+            blocks()[columns] = new
             missing.discard((component, row))
 
     output = turbojpeg.rewrite(jpeg_bytes, put, layout.progressive)
@@ -156,72 +157,69 @@ def replace_areas(jpeg_bytes: bytes, layout: Layout, colorspace: str, pixels: Pi
     return output
 
 
-_Rows = dict[tuple[int, int], list[tuple[int, turbojpeg.Blocks]]]
+_Rows = dict[tuple[int, int], tuple[NDArray[np.intp], turbojpeg.Blocks]]
 
 
 def _new_rows(layout: Layout, colorspace: str, pixels: Pixels, areas: Areas) -> _Rows:
-    """For each component and row of blocks: the first column of each run of new blocks, and the run, int16 [n, 64]."""
-    wide = BLOCK_PX * max(component.step_x for component in layout.components)
-    high = BLOCK_PX * max(component.step_y for component in layout.components)
-    windows = [_window(pixels, area, wide, high) for area in areas]
-    planes = [_planes(window, colorspace) for _, _, window in windows]
-    rows: _Rows = defaultdict(list)
+    """For each component and row of blocks that areas reach: the columns of the new blocks, and the blocks [n, 64].
+
+    All blocks of a plane are made at once, however many areas there are.
+    """
+    new: _Rows = {}
+    planes: dict[tuple[int, int], list[Pixels]] = {}
     for index, component in enumerate(layout.components):
-        places, blocks = [], []
-        for area, (x, y, _), plane in zip(areas, windows, planes, strict=True):
-            left, top, right, below = layout.touched(component, area)
-            across, down = x // (BLOCK_PX * component.step_x), y // (BLOCK_PX * component.step_y)
-            all_blocks = _blocks(_subsampled(plane[index], component))
-            places.append((left, top))
-            blocks.append(all_blocks[top - down : below - down, left - across : right - across])
-        for (left, top), new in zip(places, _quantised(blocks, component), strict=True):
-            for row, run in enumerate(new, start=top):
-                rows[index, row].append((left, run))
-    return rows
+        rows, columns = np.nonzero(layout.touched(component, areas))
+        if not len(rows):
+            continue
+        step = component.step_x, component.step_y
+        if step not in planes:
+            planes[step] = _planes(_tiles(pixels, rows, columns, component), colorspace)
+        levels = _quantised(_subsampled(planes[step][index], component), component)
+        starts = np.flatnonzero(np.diff(rows, prepend=-1))
+        for first, last in zip(starts, [*starts[1:], len(rows)], strict=True):
+            new[index, int(rows[first])] = columns[first:last], levels[first:last]
+    return new
 
 
-def _window(pixels: Pixels, area: NDArray[np.int32], wide: int, high: int) -> tuple[int, int, Pixels]:
-    """An area grown to whole units of the file, with its corner; beyond the picture its last pixels go on."""
-    x1, y1 = int(area[0]) // wide * wide, int(area[1]) // high * high
-    x2, y2 = math.ceil(area[2] / wide) * wide, math.ceil(area[3] / high) * high
-    window = pixels[y1:y2, x1:x2]
-    below, right = y2 - y1 - window.shape[0], x2 - x1 - window.shape[1]
-    if below or right:
-        window = np.pad(window, ((0, below), (0, right), (0, 0)), mode="edge")
-    return x1, y1, np.ascontiguousarray(window)
+def _tiles(pixels: Pixels, rows: NDArray[np.intp], columns: NDArray[np.intp], component: Component) -> Pixels:
+    """The pixels under some blocks of a plane, uint8 [n, h, w, 3]; beyond the picture its last pixels go on."""
+    high, wide = BLOCK_PX * component.step_y, BLOCK_PX * component.step_x
+    whole_rows, whole_columns = pixels.shape[0] // high, pixels.shape[1] // wide
+    grid = pixels[: whole_rows * high, : whole_columns * wide].reshape(whole_rows, high, whole_columns, wide, 3)
+    is_whole = (rows < whole_rows) & (columns < whole_columns)
+    tiles = np.empty((len(rows), high, wide, 3), np.uint8)
+    tiles[is_whole] = grid[rows[is_whole], :, columns[is_whole]]
+    for i in np.flatnonzero(~is_whole):
+        y, x = rows[i] * high, columns[i] * wide
+        part = pixels[y : y + high, x : x + wide]
+        tiles[i] = np.pad(part, ((0, high - part.shape[0]), (0, wide - part.shape[1]), (0, 0)), mode="edge")
+    return tiles
 
 
-def _planes(window: Pixels, colorspace: str) -> list[Pixels]:
-    """RGB as the file's own colour planes (JFIF 1.02, as OpenCV has it)."""
+def _planes(tiles: Pixels, colorspace: str) -> list[Pixels]:
+    """RGB tiles as the file's own colour planes (JFIF 1.02, as OpenCV has it), each uint8 [n, h, w]."""
+    flat = tiles.reshape(1, -1, 3)
     if colorspace == "Gray":
-        return [np.asarray(cv2.cvtColor(window, cv2.COLOR_RGB2GRAY), np.uint8)]
+        return [np.asarray(cv2.cvtColor(flat, cv2.COLOR_RGB2GRAY), np.uint8).reshape(tiles.shape[:3])]
     order = (0, 1, 2)
     if colorspace == "YCbCr":
-        window, order = np.asarray(cv2.cvtColor(window, cv2.COLOR_RGB2YCrCb), np.uint8), (0, 2, 1)
-    return [np.ascontiguousarray(window[:, :, channel]) for channel in order]
+        flat, order = np.asarray(cv2.cvtColor(flat, cv2.COLOR_RGB2YCrCb), np.uint8), (0, 2, 1)
+    return [np.asarray(cv2.extractChannel(flat, channel), np.uint8).reshape(tiles.shape[:3]) for channel in order]
 
 
 def _subsampled(plane: Pixels, component: Component) -> Pixels:
-    if component.step_x == component.step_y == 1:
-        return plane
-    size = plane.shape[1] // component.step_x, plane.shape[0] // component.step_y
-    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
+    """Samples of the plane's own resolution, uint8 [n, 64]."""
+    if component.step_x > 1 or component.step_y > 1:
+        upright = plane.reshape(-1, plane.shape[2])  # tiles one above the other; none borrows from the next
+        plane = np.asarray(cv2.resize(upright, (BLOCK_PX, BLOCK_PX * len(plane)), interpolation=cv2.INTER_AREA))
+    return plane.reshape(-1, 64)
 
 
-def _blocks(plane: Pixels) -> NDArray[np.float32]:
-    """[h, w] as [h / 8, w / 8, 64], level-shifted."""
-    high, wide = plane.shape[0] // 8, plane.shape[1] // 8
-    return plane.reshape(high, 8, wide, 8).swapaxes(1, 2).reshape(high, wide, 64).astype(np.float32) - 128
-
-
-def _quantised(blocks: list[NDArray[np.float32]], component: Component) -> list[turbojpeg.Blocks]:
+def _quantised(samples: Pixels, component: Component) -> turbojpeg.Blocks:
     """Forward DCT (T.81 A.3.3) and division by the quantisation table, as one multiplication for all blocks."""
-    if not blocks:
-        return []
-    samples = np.concatenate([part.reshape(-1, 64) for part in blocks])
-    levels = np.rint(samples @ (_DCT / component.quantisation)).astype(np.int16)
-    ends = np.cumsum([part.shape[0] * part.shape[1] for part in blocks])
-    return [part.reshape(old.shape) for part, old in zip(np.split(levels, ends[:-1]), blocks, strict=True)]
+    levels = samples.astype(np.float32) @ (_DCT / component.quantisation)
+    levels[:, 0] -= 128 * BLOCK_PX / component.quantisation[0]  # the level shift, which only the mean knows
+    return np.rint(levels, out=levels).astype(np.int16)
 
 
 def _dct_matrix() -> NDArray[np.float32]:
@@ -242,10 +240,10 @@ def coefficients(jpeg_bytes: bytes, layout: Layout) -> list[NDArray[np.int16]]:
     """
     planes = [np.zeros((c.rows, c.columns, 64), np.int16) for c in layout.components]
 
-    def keep(component: int, row: int, blocks: turbojpeg.Blocks) -> None:
+    def keep(component: int, row: int, blocks: turbojpeg.RowOfBlocks) -> None:
         plane = planes[component]
         if row < len(plane):
-            plane[row] = blocks[: plane.shape[1]]
+            plane[row] = blocks()[: plane.shape[1]]
 
     turbojpeg.read_rows(jpeg_bytes, keep)
     return planes

@@ -64,18 +64,19 @@ class NoiseSource:
         """32 hex digits that name this blurring and say nothing about the original."""
         return self._seed("blurring-id")[:16].hex()
 
-    def cell_noise(self, area: Area, rows: int, columns: int, std: float) -> NDArray[np.float32]:
-        """Normal noise [rows, columns, 3] for the cells of an area, in grey levels.
+    def cell_noise(self, areas: NDArray[np.int32], cells: int, std: float) -> NDArray[np.float32]:
+        """Normal noise for the cells of areas [n, 4], in grey levels; float32 [n, cells, cells, 3].
 
         This is the noise that privacy rests on, so it comes from an extendable-output hash (SHAKE-256, FIPS 202)
         rather than from a statistical generator.
         """
-        n = rows * columns * 3
-        stream = hashlib.shake_256(self._seed("cells", area)).digest(16 * n)
-        words = np.frombuffer(stream, "<u8").reshape(2, n)
+        size = cells * cells * 3
+        stream = b"".join(hashlib.shake_256(self._seed("cells", area)).digest(16 * size) for area in areas)
+        words = np.frombuffer(stream, "<u8").reshape(len(areas), 2, size)
         uniform = ((words >> np.uint64(11)).astype(np.float64) + 0.5) / 2**53  # open interval (0, 1)
-        normal = np.sqrt(-2 * np.log(uniform[0])) * np.cos(2 * np.pi * uniform[1])  # Box and Muller 1958
-        return (std * normal).reshape(rows, columns, 3).astype(np.float32)
+        # Box and Muller 1958
+        normal = np.sqrt(-2 * np.log(uniform[:, 0])) * np.cos(2 * np.pi * uniform[:, 1])
+        return (std * normal).reshape(len(areas), cells, cells, 3).astype(np.float32)
 
     def grain(self, std: float) -> Grain:
         """Fine noise for the whole image, for the looks and against banding; privacy does not rest on it."""
@@ -88,4 +89,4 @@ class NoiseSource:
     def _seed(self, purpose: str, area: Area | None = None) -> bytes:
         place = b"" if area is None else np.asarray(area, "<i4").tobytes()
         message = b"|".join((purpose.encode(), bytes.fromhex(self.image_sha256), place))
-        return hmac.new(self.run_key, message, hashlib.sha256).digest()
+        return hmac.digest(self.run_key, message, "sha256")

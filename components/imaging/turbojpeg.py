@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from components.errors import StreetveilError
 
 Blocks = NDArray[np.int16]  # [n, 64], natural order
-OnRow = Callable[[int, int, Blocks], None]
+RowOfBlocks = Callable[[], Blocks]
+OnRow = Callable[[int, int, RowOfBlocks], None]
 
 # turbojpeg.h of libjpeg-turbo 3.0
 _INIT_TRANSFORM = 2
@@ -52,8 +53,8 @@ def read_rows(jpeg_bytes: bytes, on_row: OnRow) -> None:
 
     Args:
         jpeg_bytes: the file.
-        on_row: takes the component's index, the row's index and its blocks, int16 [n, 64]; the blocks are the
-            library's own memory and gone when the callback returns. The last row may be one of filling.
+        on_row: takes the component's index, the row's index, and a function that gives its blocks, int16 [n, 64];
+            these are the library's own memory, gone when the callback returns. The last row may be one of filling.
 
     Raises:
         ValueError: the library refuses the file, or warns about it.
@@ -81,8 +82,7 @@ def _transform(jpeg_bytes: bytes, on_row: OnRow, options: int) -> bytes:
 
     def callback(coefficients: Any, row: _Region, _plane: _Region, component: int, _index: int, _data: int) -> int:
         try:  # an exception must not get lost in the library: the row would be written as it was
-            blocks = np.ctypeslib.as_array(coefficients, (row.w // 8, 64))
-            on_row(component, row.y // 8, blocks)
+            on_row(component, row.y // 8, lambda: np.ctypeslib.as_array(coefficients, (row.w // 8, 64)))
         except BaseException as error:  # raised again below
             failures.append(error)
             return -1

@@ -127,8 +127,5 @@ def _changed_blocks(source_bytes: bytes, output_bytes: bytes, areas: NDArray[np.
     )
     for component, before, after in planes:
         changed = (before != after).any(axis=2)
-        for area in areas:
-            left, top, right, below = layout.touched(component, area)
-            changed[top:below, left:right] = False
-        count += int(np.count_nonzero(changed))
+        count += int(np.count_nonzero(changed & ~layout.touched(component, areas)))
     return count

@@ -56,10 +56,7 @@ def changed_outside(content: bytes, output: bytes, areas: Areas) -> int:
     planes = zip(layout.components, coefficients(content, layout), coefficients(output, layout), strict=True)
     count = 0
     for component, before, after in planes:
-        changed = (before != after).any(axis=2)
-        for area in areas:
-            left, top, right, below = layout.touched(component, area)
-            changed[top:below, left:right] = False
+        changed = (before != after).any(axis=2) & ~layout.touched(component, areas)
         count += int(changed.sum())
     return count
 
