@@ -16,8 +16,8 @@ from components.imaging.reading import Picture, decode
 from components.imaging.verification import verify_output
 from components.settings import Region
 
-# Detectors take a hidden plate on a car for a plate now and then; what was not hidden is found at the very same place and
-# as surely as before (ADR 0011).
+# Detectors take a hidden plate on a car for a plate now and then; what was not hidden is found at the very same place,
+# and as surely as before (ADR 0011).
 _SAME_PLACE_IOU = 0.7
 _SAME_CONFIDENCE_SHARE = 0.8
 STAGES = ("decode", "detect", "publish", "verify")

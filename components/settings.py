@@ -68,6 +68,7 @@ class Obfuscation(Frozen):
 class Region(Frozen):
     """The rules of one jurisdiction: which objects are blurred, from which confidence, how strongly."""
 
+    classes: Annotated[tuple[Literal["face", "license_plate"], ...], Field(min_length=1)]
     face: ClassRule
     license_plate: ClassRule
     obfuscation: Obfuscation

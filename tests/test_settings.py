@@ -55,6 +55,7 @@ def test_the_shipped_settings_are_valid() -> None:
             assert strict.rule(class_name).min_px <= region.rule(class_name).min_px
             assert strict.rule(class_name).dilation >= region.rule(class_name).dilation
         assert region.obfuscation.cell_contrast == 0
+        assert set(region.classes) <= set(strict.classes) == {"face", "license_plate"}
         assert strict.obfuscation.cells <= region.obfuscation.cells
         assert strict.obfuscation.cell_noise_std >= region.obfuscation.cell_noise_std
 
@@ -76,6 +77,8 @@ def test_the_shipped_settings_are_valid() -> None:
         ("regions.eu.obfuscation.cell_contrast", -0.1),
         ("regions.eu.obfuscation.ramp_share", 0.6),
         ("regions.eu.obfuscation.blur_sigma_at_px", 0),
+        ("regions.eu.classes", []),
+        ("regions.eu.classes", ["face", "dog"]),
         ("regions.eu.face.threshold", 1.1),
         ("regions.eu.face.threshold", -0.1),
         ("regions.eu.face.threshold", float("nan")),
@@ -185,6 +188,8 @@ def test_the_hash_knows_every_value() -> None:
             other = "surroundings" if value == "neutral" else "neutral"
         elif isinstance(value, bool):
             other = not value
+        elif isinstance(value, list):
+            other = value[1:]
         elif isinstance(value, str):
             other = f"{value}x"
         elif key.endswith("cells"):

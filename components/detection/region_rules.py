@@ -18,21 +18,29 @@ class Outcome(StrEnum):
     BLURRED = "blurred"
     BELOW_THRESHOLD = "below_threshold"
     TOO_SMALL = "too_small"
+    OTHER_CLASS = "other_class"
 
 
 def decide(proposals: Detections, region: Region) -> list[Outcome]:
     """The outcome of every proposal, in order."""
     too_small = np.minimum(widths(proposals.xyxy), heights(proposals.xyxy)) < _per_class(proposals, region, "min_px")
-    reached = reaches_threshold(proposals, region)
-    return [
-        Outcome.BELOW_THRESHOLD if not strong else Outcome.TOO_SMALL if small else Outcome.BLURRED
-        for strong, small in zip(reached, too_small, strict=True)
-    ]
+    strong = proposals.confidence >= _per_class(proposals, region, "threshold")
+    outcomes = np.select(
+        [~_is_hidden_class(proposals, region), ~strong, too_small],
+        [Outcome.OTHER_CLASS, Outcome.BELOW_THRESHOLD, Outcome.TOO_SMALL],
+        Outcome.BLURRED,
+    )
+    return [Outcome(outcome) for outcome in outcomes]
 
 
 def reaches_threshold(proposals: Detections, region: Region) -> Mask:
     """Which proposals the region blurred, were size no matter; bool [n]."""
-    return proposals.confidence >= _per_class(proposals, region, "threshold")
+    strong = proposals.confidence >= _per_class(proposals, region, "threshold")
+    return strong & _is_hidden_class(proposals, region)
+
+
+def _is_hidden_class(proposals: Detections, region: Region) -> Mask:
+    return np.array([name in region.classes for name in CLASS_NAMES])[proposals.class_id]
 
 
 def areas_to_hide(

@@ -1,8 +1,8 @@
 """Noise that nobody can predict, and that a re-run can repeat.
 
 Every draw comes from HMAC-SHA256(run key, purpose | image hash | area). Whoever lacks the key cannot subtract the
-noise; a re-run with the same key writes the same bytes. Where `cell_contrast` is above 0, the key is as sensitive as the
-originals.
+noise; a re-run with the same key writes the same bytes. Where `cell_contrast` is above 0, the key is as sensitive as
+the originals.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from components.detections import FACE, LICENSE_PLATE, Detections, dilate, pixel
 from components.settings import PROJECT_ROOT, ClassRule, Params, Region, load_params
 
 REGION = Region(
+    classes=("face", "license_plate"),
     face=ClassRule(threshold=0.3, min_px=6, dilation=0.5),
     license_plate=ClassRule(threshold=0.6, min_px=0, dilation=0.0),
     obfuscation=load_params(PROJECT_ROOT / "params.yaml").regions["strict"].obfuscation,
@@ -117,3 +118,12 @@ def test_stricter_regions_blur_more(params: Params) -> None:
         smaller = areas_to_hide(found.select(theirs), params.regions[name], 440, 440)
         assert (ours[:, :2] <= smaller[:, :2]).all()
         assert (ours[:, 2:] >= smaller[:, 2:]).all()
+
+
+def test_a_class_that_the_region_does_not_hide_stays() -> None:
+    """Where only faces are hidden, a plate is listed as of another class, however sure and large it is."""
+    region = REGION.model_copy(update={"classes": ("face",)})
+    found = Detections.of([[0, 0, 50, 50], [60, 0, 99, 50]], 0.99, [FACE, LICENSE_PLATE])
+    assert decide(found, region) == [Outcome.BLURRED, Outcome.OTHER_CLASS]
+    assert reaches_threshold(found, region).tolist() == [True, False]
+    assert decide(Detections.empty(), region) == []
