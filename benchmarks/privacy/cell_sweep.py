@@ -22,6 +22,7 @@ Cells = NDArray[np.float64]  # [people, cells * cells * 3], grey levels
 CELLS = (1, 2, 3, 4, 5)
 NOISE_STDS = (25.0, 30.0, 40.0, 60.0)
 CONTRASTS = (1.0, 0.5, 0.25, 0.15, 0.1, 0.05, 0.0)
+RATIOS = (100.0, 200.0, 300.0, 600.0, 1000.0, 1500.0, 2000.0, 3000.0, 6000.0)  # noise std ÷ contrast
 BASES = ("grey", "ring")
 _GREY = 118.0
 _RING = 0.1  # width of the ring, as a share of the area
@@ -49,10 +50,15 @@ def sweep(faces: Sequence[Photograph], dilation: float, draws: int = 50, seed: i
             for contrast in CONTRASTS:
                 kept = with_contrast(means, bases, contrast)
                 for std in NOISE_STDS:
-                    single, ten = (
-                        rate_of(nearness(kept, std / np.sqrt(pictures), draws, seed)) for pictures in (1, 10)
-                    )
-                    yield SweepRow(n, std, contrast, base, single, ten)
+                    yield _row(kept, n, std, contrast, base, draws, seed)
+
+
+def noise_needed(faces: Sequence[Photograph], dilation: float, draws: int = 100, seed: int = 0) -> Iterator[SweepRow]:
+    """Contrast 1 and a base that says nothing, under more and more noise: only noise ÷ contrast counts then."""
+    for n in CELLS:
+        means = np.array([cell_means(face, dilation, n) for face in faces])
+        for ratio in RATIOS:
+            yield _row(means, n, ratio, 1.0, "grey", draws, seed)
 
 
 def with_contrast(means: Cells, bases: NDArray[np.float64], contrast: float) -> Cells:
@@ -68,16 +74,9 @@ def nearness(kept: Cells, std: float, draws: int, seed: int) -> Scores:
     return noisy @ kept.T - (kept**2).sum(axis=1) / 2
 
 
-def noise_needed(means: Cells, draws: int, seed: int = 0) -> float:
-    """The noise std, for contrast 1 and a base that says nothing, from which twice chance holds.
-
-    Only std ÷ contrast counts then, so contrast c needs std ≥ c × this.
-    """
-    low, high = 1.0, 1e5
-    while high / low > 1.02:
-        std = float(np.sqrt(low * high))
-        low, high = (low, std) if rate_of(nearness(means, std, draws, seed)).holds else (std, high)
-    return high
+def _row(kept: Cells, n: int, std: float, contrast: float, base: str, draws: int, seed: int) -> SweepRow:
+    single, ten = (rate_of(nearness(kept, std / np.sqrt(pictures), draws, seed)) for pictures in (1, 10))
+    return SweepRow(n, std, contrast, base, single, ten)
 
 
 def cell_means(face: Photograph, dilation: float, cells: int) -> NDArray[np.float64]:

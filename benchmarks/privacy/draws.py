@@ -52,12 +52,15 @@ def hidden_area(scenes: Scenes, method: Method, face: Pixels, rng: np.random.Gen
     shape = method.shape(int(y2 - y1), int(x2 - x1))
     noise = fresh_noise(rng) if rng else NO_NOISE
     hidden = method.hide(scenes.with_face(face, area, shape), area, noise)
-    return np.where(shape[:, :, None], hidden[y1:y2, x1:x2], scenes.surroundings[y1:y2, x1:x2])
+    seen = scenes.surroundings[y1:y2, x1:x2].copy()
+    cv2.copyTo(hidden[y1:y2, x1:x2], shape, seen)
+    return seen
 
 
 def reduced(pixels: Pixels, side_px: int) -> NDArray[np.float32]:
     """A square of area means."""
-    return cv2.resize(pixels.astype(np.float32), (side_px, side_px), interpolation=cv2.INTER_AREA)
+    means = cv2.resize(pixels.astype(np.float32), (side_px, side_px), interpolation=cv2.INTER_AREA)
+    return np.asarray(means, np.float32)
 
 
 def smaller(views: NDArray[np.float32], side_px: int) -> NDArray[np.float32]:

@@ -32,9 +32,17 @@ class Effort:
         embedded: draws that go through the recogniser.
     """
 
-    tested: int = 20
+    tested: int = 40
     own: int = 20
-    embedded: int = 5
+    embedded: int = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Draws:
+    """Hidden areas that are to be named, and the attacker's own."""
+
+    tested: Views
+    own: Views
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,45 +67,47 @@ def attack_faces(scenes: Scenes, height_px: int, method: Method, effort: Effort,
 
     clear = clear_views(scenes, method, _FINE_PX)
     expected = expected_views(scenes, method, _VIEW_PX)
-    for gallery in (SAME, OTHER):
-        other = gallery == OTHER
-        repeats = method.random or other
-        tested = hidden_views(scenes, method, effort.tested if repeats else 1, _VIEW_PX, rng, other)
-        own = hidden_views(scenes, method, effort.own if repeats else 1, _VIEW_PX, rng, other)
-        yield result("pixels, naive", gallery, correlation_scores(smaller(tested, _FINE_PX), clear))
+    galleries = {
+        gallery: Draws(*(hidden_views(scenes, method, n, _VIEW_PX, rng, gallery == OTHER) for n in numbers))
+        for gallery, numbers in _numbers(method, effort).items()
+    }
+    network = train_network(np.concatenate([draws.own for draws in galleries.values()], axis=1), seed)
+    for gallery, draws in galleries.items():
+        yield result("pixels, naive", gallery, correlation_scores(smaller(draws.tested, _FINE_PX), clear))
+        yield result("network", gallery, network_scores(network, draws.tested))
         for pictures in (1, 2, 10, 100):
-            if pictures == 1 or (pictures <= tested.shape[1] and method.random):
-                scores = _likelihood(method, tested, own, expected, pictures)
+            if pictures == 1 or (method.random and pictures <= draws.tested.shape[1]):
+                scores = _likelihood(method, draws, expected, pictures)
                 yield result("pixels, informed", gallery, scores, pictures)
-        if repeats:
-            yield result("network", gallery, network_scores(train_network(own, seed), tested))
-    for gallery in (SAME, OTHER):
-        yield from (
-            result(attacker, gallery, scores)
-            for attacker, scores in _embedding_scores(scenes, method, effort, rng, gallery == OTHER)
-        )
+    for attacker, gallery, scores in _recognised(scenes, method, effort, rng):
+        yield result(attacker, gallery, scores)
 
 
-def _likelihood(
-    method: Method, tested: Views, own: Views, expected: NDArray[np.float32], pictures: int
-) -> NDArray[np.float64]:
+def _numbers(method: Method, effort: Effort) -> dict[str, tuple[int, int]]:
+    """How many draws are tested and how many are the attacker's own; where nothing is random, one says all."""
+    other = max(1, effort.tested // 4), effort.own
+    return {SAME: (effort.tested, effort.own) if method.random else (1, 1), OTHER: other}
+
+
+def _likelihood(method: Method, draws: Draws, expected: NDArray[np.float32], pictures: int) -> Scores:
     side_px = _COARSE_PX if method.random else _FINE_PX
-    reduced = [smaller(views, side_px) for views in (tested, own, expected)]
-    return likelihood_scores(reduced[0], reduced[2], noise_model(reduced[1], reduced[2]), pictures)
+    tested, own, known = (smaller(views, side_px) for views in (draws.tested, draws.own, expected))
+    return likelihood_scores(tested, known, noise_model(own, known), pictures)
 
 
-def _embedding_scores(
-    scenes: Scenes, method: Method, effort: Effort, rng: np.random.Generator, other: bool
-) -> Iterator[tuple[str, Scores]]:
+def _recognised(
+    scenes: Scenes, method: Method, effort: Effort, rng: np.random.Generator
+) -> Iterator[tuple[str, str, Scores]]:
     draws = effort.embedded if method.random else 1
-    probes = _embedded(hidden_views(scenes, method, draws, CHIP_PX, rng, other))
-    yield "recogniser, naive", embedding_scores(probes, embed(clear_views(scenes, method, CHIP_PX)))
-    if method.random:  # the gallery hidden in the same way: as many times as there are draws, each by itself
-        known = _embedded(hidden_views(scenes, method, draws, CHIP_PX, rng))
+    clear = embed(clear_views(scenes, method, CHIP_PX))
+    # The gallery hidden in the same way: as often as there are draws, and every one of these is asked by itself.
+    known = _embedded(hidden_views(scenes, method, draws, CHIP_PX, rng))
+    for gallery in (SAME, OTHER):
+        probes = _embedded(hidden_views(scenes, method, draws, CHIP_PX, rng, gallery == OTHER))
+        looked_at = np.concatenate([probes, known], axis=1) if method.random and gallery == SAME else probes
+        yield "recogniser, naive", gallery, embedding_scores(looked_at, clear)
         scores = [embedding_scores(probes, known[:, i]) for i in range(draws)]
-        yield "recogniser, informed", np.concatenate(scores, axis=1)
-    else:
-        yield "recogniser, informed", embedding_scores(probes, embed(expected_views(scenes, method, CHIP_PX)))
+        yield "recogniser, informed", gallery, np.concatenate(scores, axis=1)
 
 
 def _embedded(views: Views) -> Embeddings:

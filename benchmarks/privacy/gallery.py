@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from benchmarks.privacy.embedding import embed
 from components.imaging.reading import Pixels
@@ -55,7 +56,7 @@ def read_faces(folder: Path, count: int) -> list[Photograph]:
     thumbnails: list[NDArray[np.float64]] = []
     embeddings: list[NDArray[np.float64]] = []
     for _, file, box in sorted(candidates, key=lambda candidate: (-candidate[0], *candidate[1:])):
-        photograph = cut_out(_read(folder / file), box)
+        photograph = cut_out(read_rgb(folder / file), box)
         thumbnail = _thumbnail(photograph)
         if _sharpness(photograph) < _SHARP or _seen(thumbnail, thumbnails):
             continue
@@ -88,7 +89,7 @@ def at_height(photograph: Photograph, height_px: int) -> Photograph:
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     box = np.round(photograph.box * scale).astype(np.int32)
     box[3] = box[1] + height_px
-    return Photograph(cv2.resize(photograph.pixels, size, interpolation=method), box)
+    return Photograph(np.asarray(cv2.resize(photograph.pixels, size, interpolation=method), np.uint8), box)
 
 
 def dilated(photograph: Photograph, share: float) -> Box:
@@ -114,8 +115,10 @@ def _bare_faces(entry: dict) -> list[list[float]]:
     ]
 
 
-def _read(file: Path) -> Pixels:
-    return cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB)
+def read_rgb(file: Path) -> Pixels:
+    """A picture as it is stored; the set's pictures are upright."""
+    with Image.open(file) as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def _face_only(photograph: Photograph) -> Pixels:

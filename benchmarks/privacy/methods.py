@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from benchmarks.privacy import peers
 from benchmarks.privacy.gallery import Box
-from components.imaging.noise import Area, Grain, NoiseSource
+from components.imaging.noise import Grain, NoiseSource
 from components.imaging.obfuscation import obfuscate
 from components.imaging.reading import Pixels
 from components.settings import Obfuscation, Params
+
+CLEAR = "not hidden"
 
 Hide = Callable[[Pixels, Box, NoiseSource], Pixels]
 
@@ -51,9 +53,9 @@ class NoNoise(NoiseSource):
 
     __slots__ = ()
 
-    def cell_noise(self, area: Area, rows: int, columns: int, std: float) -> NDArray[np.float32]:
+    def cell_noise(self, areas: NDArray[np.int32], cells: int, std: float) -> NDArray[np.float32]:
         """Zeros."""
-        return np.zeros((rows, columns, 3), np.float32)
+        return super().cell_noise(areas, cells, 0.0)
 
     def grain(self, std: float) -> Grain:
         """None."""
@@ -82,6 +84,7 @@ def methods(params: Params) -> list[Method]:
         _ours("ours, contrast 0.1", "without", plain_cells.model_copy(update={"cell_contrast": 0.1}), growth),
         _ours("ours, contrast 1", "without", plain_cells, growth),
         _plain("5×5 cell means alone", "without", partial(peers.cell_means, cells=5)),
+        _plain(CLEAR, "plain", lambda pixels, area: pixels),
         _plain("Gaussian σ 25", "plain", partial(peers.gaussian, sigma_px=25)),
         _plain("Gaussian σ 30", "plain", partial(peers.gaussian, sigma_px=30)),
         _plain("EgoBlur", "peer", peers.egoblur, shape=peers.ellipse),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from benchmarks.privacy.draws import Views
 from benchmarks.privacy.rates import Scores
 
-_EPOCHS = 12
+_EPOCHS = 8
 _BATCH = 96
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmarks.privacy.gallery import Box
 from components.imaging.reading import Pixels
 
-Shape = Callable[[int, int], NDArray[np.bool_]]  # height and width of an area, and which of its pixels are hidden
+Shape = Callable[[int, int], NDArray[np.uint8]]  # height and width of an area, and which of its pixels are hidden
 
 DEFACE_GROWTH = 0.3  # deface's mask scale of 1.3 grows a box by 30 % of its side on every side
 _MOSAIC_PX = 20
@@ -84,26 +84,25 @@ def cell_means(pixels: Pixels, area: Box, cells: int) -> Pixels:
 
 
 @lru_cache(maxsize=16)
-def ellipse(height: int, width: int) -> NDArray[np.bool_]:
-    """The ellipse that touches the area's sides, bool [h, w]."""
+def ellipse(height: int, width: int) -> NDArray[np.uint8]:
+    """The ellipse that touches the area's sides, uint8 [h, w], 1 inside."""
     y, x = np.mgrid[:height, :width] + 0.5
-    return (2 * x / width - 1) ** 2 + (2 * y / height - 1) ** 2 <= 1
+    return ((2 * x / width - 1) ** 2 + (2 * y / height - 1) ** 2 <= 1).astype(np.uint8)
 
 
 @lru_cache(maxsize=16)
-def rectangle(height: int, width: int) -> NDArray[np.bool_]:
-    """All of the area, bool [h, w]."""
-    return np.ones((height, width), bool)
+def rectangle(height: int, width: int) -> NDArray[np.uint8]:
+    """All of the area, uint8 [h, w], 1 inside."""
+    return np.ones((height, width), np.uint8)
 
 
-def _patch(pixels: Pixels, area: Box) -> Pixels:
+def _patch(pixels: cv2.typing.MatLike, area: Box) -> Pixels:
     x1, y1, x2, y2 = area
-    return pixels[y1:y2, x1:x2]
+    return np.asarray(pixels[y1:y2, x1:x2], np.uint8)
 
 
-def _pasted(pixels: Pixels, area: Box, patch: Pixels, shape: Shape = rectangle) -> Pixels:
+def _pasted(pixels: Pixels, area: Box, patch: cv2.typing.MatLike, shape: Shape = rectangle) -> Pixels:
     result = pixels.copy()
     x1, y1, x2, y2 = area
-    inside = shape(int(y2 - y1), int(x2 - x1))
-    result[y1:y2, x1:x2][inside] = patch[inside]
+    cv2.copyTo(patch, shape(int(y2 - y1), int(x2 - x1)), result[y1:y2, x1:x2])
     return result

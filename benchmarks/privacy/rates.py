@@ -46,6 +46,8 @@ def rate_of(scores: Scores, seed: int = 0) -> Rate:
     people, draws, _ = scores.shape
     credits = _credits(scores)
     rank1 = float(credits.mean())
+    if (credits == 1 / people).all():  # all candidates alike, always: chance by arithmetic, not by luck
+        return Rate(rank1, rank1, credits.size, 1 / people)
     exact = binomial_upper_bound(int(np.ceil(credits.sum() - 1e-6)), credits.size)
     rng = np.random.default_rng(seed)
     lifts = []
@@ -56,13 +58,21 @@ def rate_of(scores: Scores, seed: int = 0) -> Rate:
     return Rate(rank1, min(1.0, max(exact, other_people)), credits.size, 1 / people)
 
 
-def _credits(scores: Scores) -> NDArray[np.float64]:
-    """1 where the right person alone scores highest, a share of it where several do, else 0; [people, draws]."""
+def credits_of(scores: Scores, right: NDArray[np.intp]) -> NDArray[np.float64]:
+    """1 where the right candidate alone scores highest, a share of it where several do, else 0.
+
+    Args:
+        scores: [n, draws, candidates].
+        right: the right candidate of each row, [n].
+    """
     best = scores.max(axis=2)
     tolerance = _TIE * (1e-300 + best - scores.min(axis=2))
     tied = scores >= (best - tolerance)[:, :, None]
-    people = np.arange(len(scores))
-    return np.where(tied[people, :, people], 1 / tied.sum(axis=2), 0.0)
+    return np.where(tied[np.arange(len(scores)), :, right], 1 / tied.sum(axis=2), 0.0)
+
+
+def _credits(scores: Scores) -> NDArray[np.float64]:
+    return credits_of(scores, np.arange(len(scores)))
 
 
 def binomial_upper_bound(successes: int, trials: int, confidence: float = 0.95) -> float:

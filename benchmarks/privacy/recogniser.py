@@ -25,6 +25,7 @@ class Block(nn.Module):
         self.halves = halves
 
     def forward(self, x: Tensor) -> Tensor:
+        """Both ways, added."""
         y = self.second(functional.relu(self.first(x)))
         around = functional.avg_pool2d(x, 2) if self.halves else x
         return functional.relu(_padded_to(y, around) + _padded_to(around, y))
@@ -45,6 +46,7 @@ class Recogniser(nn.Module):
         self.last = nn.Linear(256, 128, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Vectors of a batch."""
         x = (x - torch.tensor(_MEAN_RGB).view(1, 3, 1, 1)) / 256
         x = functional.max_pool2d(functional.relu(self.stem(x)), 3, 2)
         return self.last(self.blocks(x).mean(dim=(2, 3)))

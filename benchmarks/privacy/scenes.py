@@ -35,11 +35,11 @@ class Scenes:
     surroundings: Pixels
     box: Box
 
-    def with_face(self, face: Pixels, area: Box, shape: NDArray[np.bool_]) -> Pixels:
+    def with_face(self, face: Pixels, area: Box, shape: NDArray[np.uint8]) -> Pixels:
         """The common surroundings, and a person in the part of an area that a shape marks."""
         picture = self.surroundings.copy()
         x1, y1, x2, y2 = area
-        picture[y1:y2, x1:x2][shape] = face[y1:y2, x1:x2][shape]
+        cv2.copyTo(face[y1:y2, x1:x2], shape, picture[y1:y2, x1:x2])
         return picture
 
 
@@ -54,7 +54,7 @@ def scenes_of(photographs: Sequence[Photograph], height_px: int) -> Scenes:
 
 
 def another_photograph(face: Pixels, rng: np.random.Generator) -> Pixels:
-    """The same face as another photograph might show it: other light, a little elsewhere, a little larger or smaller."""
+    """The same face as another photograph might show it: in other light, a little elsewhere, a little larger."""
     height, width = face.shape[:2]
     scale = rng.uniform(0.93, 1.07)
     shift = rng.uniform(-0.025, 0.025, 2) * (width, height)
@@ -62,7 +62,8 @@ def another_photograph(face: Pixels, rng: np.random.Generator) -> Pixels:
     matrix = np.column_stack([np.eye(2) * scale, centre - scale * centre + shift])
     moved = cv2.warpAffine(face, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     gain = rng.uniform(0.8, 1.25) * rng.uniform(0.95, 1.05, 3)
-    return np.clip(moved * gain + rng.uniform(-10, 10), 0, 255).round().astype(np.uint8)
+    levels = np.arange(256)[:, None] * gain + rng.uniform(-10, 10)
+    return np.asarray(cv2.LUT(moved, np.clip(levels, 0, 255).round().astype(np.uint8)[:, None]), np.uint8)
 
 
 def _brought_to(photograph: Photograph, box: Box, size: tuple[int, int]) -> Pixels:
@@ -74,4 +75,5 @@ def _brought_to(photograph: Photograph, box: Box, size: tuple[int, int]) -> Pixe
     resized = cv2.resize(photograph.pixels, shrunk_size, interpolation=method)
     shift = target[:2] - source[:2] * scale
     matrix = np.column_stack([np.eye(2), np.round(shift)])
-    return cv2.warpAffine(resized, matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    brought = cv2.warpAffine(resized, matrix, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(brought, np.uint8)
