@@ -162,11 +162,18 @@ def main() -> None:
         cells += [f"{many / one:.2f}", f"{one / anew:.2f}", str(changed_blocks_outside(content))]
         print("| " + " | ".join(cells) + " |")
     content = files["420"]
-    print("\n| region's rule | side, px | 1 region | 25 regions | 25 : 1 |\n|---|---|---|---|---|")
+    print("\n| region's rule | side, px | of the picture | decode | 1 region | 25 regions | 25 : 1 | with decode |")
+    print("|---" * 8 + "|")
     for region in ("strict", "eu"):
         for side_px in (24, 48, 64, 96):
-            ms = medians({str(n): hiding(content, n, side_px, region) for n in (1, 25)})
-            print(f"| {region} | {side_px} | {ms['1']:.0f} | {ms['25']:.0f} | {ms['25'] / ms['1']:.2f} |")
+            ways = {"decode": lambda: simplejpeg.decode_jpeg(content, "RGB", strict=True)}
+            ways |= {str(n): hiding(content, n, side_px, region) for n in (1, 25)}
+            ms = medians(ways)
+            one, many, whole = ms["1"], ms["25"], ms["decode"]
+            share = 25 * side_px**2 / (WIDTH * HEIGHT)
+            cells = [region, str(side_px), f"{share:.1%}", *(f"{value:.0f}" for value in (whole, one, many))]
+            cells += [f"{many / one:.2f}", f"{(whole + many) / (whole + one):.2f}"]
+            print("| " + " | ".join(cells) + " |")
     for count in (1, 25):
         seconds = jpegtran_drop(content, count)
         print(

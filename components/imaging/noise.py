@@ -32,18 +32,23 @@ class Grain:
     shifted: NDArray[np.uint8]
     reach: int
 
-    def on(self, drawn: NDArray[np.uint8], area: Area) -> NDArray[np.uint8]:
-        """What is drawn for an area [h, w, 3] with the grain on it; each area gets a part of its own."""
+    def on(self, drawn: NDArray[np.uint8], x: int, y: int) -> NDArray[np.uint8]:
+        """What is drawn from a place (px) on [h, w, 3] with the grain on it; each place has a part of its own."""
         if not self.reach:
             return drawn
         height, width = drawn.shape[:2]
-        x, y = int(area[0]) % _GRAIN_PX, int(area[1]) % _GRAIN_PX
+        x, y = x % _GRAIN_PX, y % _GRAIN_PX
         piece = self.shifted[y : y + height, x : x + width]
         if piece.shape != drawn.shape:
             rows, columns = np.arange(y, y + height) % _GRAIN_PX, np.arange(x, x + width) % _GRAIN_PX
             piece = self.shifted[rows[:, None], columns]
-        lowered = cv2.subtract(drawn, np.full((4, 1), self.reach, np.float64))
+        lowered = cv2.subtract(drawn, self.lowering)
         return np.asarray(cv2.add(lowered, piece), np.uint8)
+
+    @property
+    def lowering(self) -> NDArray[np.float64]:
+        """What OpenCV subtracts from each channel."""
+        return np.full((4, 1), self.reach, np.float64)
 
 
 @dataclass(frozen=True, slots=True)

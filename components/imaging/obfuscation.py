@@ -9,10 +9,12 @@ are drawn: enlarged, blurred, grained. α is 1 on the whole area; the soft edge 
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from components.detections import intersections
 from components.imaging.noise import Area, NoiseSource
@@ -22,9 +24,9 @@ from components.settings import Obfuscation
 Areas = NDArray[np.int32]  # [n, 4], xyxy px
 Floats = NDArray[np.float32]
 
-_WORKING_SIGMA_PX = 4.0  # the blur is computed at the scale where its σ has this size: same looks, cost by area only
-_SURROUNDINGS_SHARE = 0.15  # how far around an area the colours are taken that its cells are drawn towards
-_GREY = np.full(3, 118, np.float32)  # the neutral base, and the fill of `solid`
+_SURROUNDINGS_SHARE = 0.15  # how far around an area its surroundings give the base colour
+_GREY = 118.0  # the neutral base, and the fill of `solid`
+_SAMPLES = 24  # a blurred area is computed at this many places a side and interpolated between
 
 
 def obfuscate(pixels: Pixels, areas: Areas, rule: Obfuscation, noise: NoiseSource) -> Pixels:
@@ -42,34 +44,42 @@ def obfuscate(pixels: Pixels, areas: Areas, rule: Obfuscation, noise: NoiseSourc
         uint8 [h, w, 3]; equal to `pixels` outside of `ramp_windows`.
     """
     hidden = pixels.copy()
+    if not len(areas):
+        return hidden
     height, width = pixels.shape[:2]
+    areas = areas[np.lexsort(areas.T)]  # in whatever order they come, the same bytes
+    group_of, wholes = join(areas)
     windows, ramps_px = ramp_windows(areas, rule, width, height), _ramps_px(areas, rule)
-    groups = join(areas)
-    wholes = np.array([(*areas[rows, :2].min(axis=0), *areas[rows, 2:].max(axis=0)) for rows in groups], np.int32)
-    cell_noises = noise.cell_noise(wholes, rule.cells, rule.cell_noise_std)
+    cells = _cells(pixels, wholes, areas, rule, noise)[group_of]
+    draw = _mosaics if rule.method == "mosaic" else _blurs
+    drawn = draw(cells, areas, wholes[group_of], group_of, windows, rule, max(width, height))
     grain = noise.grain(rule.pixel_noise_std)
-    for rows, whole, cell_noise in zip(groups, wholes, cell_noises, strict=True):
-        cells = _cells(pixels, whole, areas, rule, cell_noise)
-        margin_px = int(ramps_px[rows].max())
-        drawn = _drawn(cells, areas[rows], whole, rule, max(width, height), margin_px)
-        left, top = int(whole[0]) - margin_px, int(whole[1]) - margin_px
-        for row in rows:
-            x1, y1, x2, y2 = windows[row].tolist()
-            piece = grain.on(drawn[y1 - top : y2 - top, x1 - left : x2 - left], areas[row])
-            alpha = _alpha(areas[row], windows[row], int(ramps_px[row]))
-            hidden[y1:y2, x1:x2] = cv2.blendLinear(piece, hidden[y1:y2, x1:x2], alpha, 1 - alpha)
+    for area, window, ramp_px, piece in zip(areas.tolist(), windows.tolist(), ramps_px.tolist(), drawn, strict=True):
+        x1, y1, x2, y2 = window
+        across = _profile(area[2] - area[0], ramp_px, area[0] - x1, x2 - area[2])
+        alpha = _profile(area[3] - area[1], ramp_px, area[1] - y1, y2 - area[3])[:, None] * across
+        place = hidden[y1:y2, x1:x2]
+        place[:] = cv2.blendLinear(grain.on(piece, x1, y1), place, alpha, 1 - alpha)
     return hidden
 
 
-def join(areas: Areas) -> list[NDArray[np.intp]]:
-    """The rows of areas in groups, each of those that overlap one another, directly or through others."""
+def join(areas: Areas) -> tuple[NDArray[np.intp], Areas]:
+    """Which group each of n ≥ 1 areas belongs to [n], and the box around each group [groups, 4].
+
+    Areas are of one group if they overlap, directly or through others.
+    """
     overlap = intersections(areas, areas) > 0
     labels = np.arange(len(areas))
     while True:
-        lowest = np.where(overlap, labels, len(areas)).min(axis=1, initial=len(areas))
+        lowest = np.where(overlap, labels, len(areas)).min(axis=1)
         if np.array_equal(lowest, labels):
-            return [np.flatnonzero(labels == label) for label in np.unique(labels)]
+            break
         labels = lowest
+    _, group_of = np.unique(labels, return_inverse=True)
+    order = np.argsort(group_of, kind="stable")
+    starts = np.flatnonzero(np.diff(group_of[order], prepend=-1))
+    low = np.minimum.reduceat(areas[order, :2], starts)
+    return group_of, np.concatenate([low, np.maximum.reduceat(areas[order, 2:], starts)], axis=1)
 
 
 def ramp_windows(areas: Areas, rule: Obfuscation, width: int, height: int) -> Areas:
@@ -82,23 +92,45 @@ def _ramps_px(areas: Areas, rule: Obfuscation) -> NDArray[np.int32]:
     return np.rint(rule.ramp_share * (areas[:, 2:] - areas[:, :2]).min(axis=1, initial=2**30)).astype(np.int32)
 
 
-def _cells(pixels: Pixels, whole: Area, areas: Areas, rule: Obfuscation, cell_noise: Floats) -> Floats:
-    """All that is drawn of a group of areas, float32 [rows, columns, 3]: the only place that may look at its pixels."""
-    x1, y1, x2, y2 = whole
-    rows, columns = min(rule.cells, y2 - y1), min(rule.cells, x2 - x1)
+@functools.lru_cache(maxsize=4096)
+def _profile(inside_px: int, ramp_px: int, before_px: int, behind_px: int) -> Floats:
+    """α along one side of a window: 1 on the area, over the ramp outside it falling to 0 as 3t² - 2t³; float32.
+
+    Args:
+        inside_px: length of the area.
+        ramp_px: length of a whole ramp.
+        before_px: how much of the ramp before the area lies within the picture.
+        behind_px: how much of the one behind it.
+    """
+    t = np.arange(1, ramp_px + 1, dtype=np.float32) / (ramp_px + 1)
+    falloff = t * t * (3 - 2 * t)
+    inside = np.ones(inside_px, np.float32)
+    return np.concatenate([falloff[ramp_px - before_px :], inside, falloff[::-1][:behind_px]])
+
+
+def _cells(pixels: Pixels, wholes: Areas, areas: Areas, rule: Obfuscation, noise: NoiseSource) -> Floats:
+    """All that is drawn of each group of areas: the only place that may look at its pixels.
+
+    Returns:
+        float32 [groups, cells, cells, 3].
+    """
+    cells = np.full((len(wholes), rule.cells, rule.cells, 3), _GREY, np.float32)
     if rule.method == "solid":
-        return np.broadcast_to(_GREY, (rows, columns, 3)).copy()
-    cells = np.broadcast_to(_GREY, (rows, columns, 3)).copy()
+        return cells
     if rule.base == "surroundings":
-        cells = _surrounding_colours(pixels, whole, areas, rows, columns)
+        for group, whole in enumerate(wholes):
+            _take_surrounding_colours(cells[group], pixels, whole, areas)
     if rule.cell_contrast:
-        means = cv2.resize(pixels[y1:y2, x1:x2], (columns, rows), interpolation=cv2.INTER_AREA)
-        cells += rule.cell_contrast * (means.astype(np.float32) - cells)
-    return cells + cell_noise[:rows, :columns]
+        for group, (x1, y1, x2, y2) in enumerate(wholes):
+            size = min(rule.cells, x2 - x1), min(rule.cells, y2 - y1)  # never more cells than pixels
+            means = cv2.resize(pixels[y1:y2, x1:x2], size, interpolation=cv2.INTER_AREA).astype(np.float32)
+            spread = cv2.resize(means, (rule.cells, rule.cells), interpolation=cv2.INTER_NEAREST)
+            cells[group] += rule.cell_contrast * (spread - cells[group])
+    return cells + noise.cell_noise(wholes, rule.cells, rule.cell_noise_std)
 
 
-def _surrounding_colours(pixels: Pixels, whole: Area, areas: Areas, rows: int, columns: int) -> Floats:
-    """For each cell the mean colours left, right, above and below, weighted by nearness; never from a hidden area."""
+def _take_surrounding_colours(cells: Floats, pixels: Pixels, whole: Area, areas: Areas) -> None:
+    """Give cells the mean colours left, right, above and below, weighted by nearness; never from a hidden area."""
     height, width = pixels.shape[:2]
     x1, y1, x2, y2 = whole.tolist()
     reach = max(1, round(_SURROUNDINGS_SHARE * max(x2 - x1, y2 - y1)))
@@ -108,20 +140,19 @@ def _surrounding_colours(pixels: Pixels, whole: Area, areas: Areas, rows: int, c
     near = areas[is_near].tolist()
     colours = [_mean_of_visible(pixels, strip, near) for strip in strips]
     seen = tuple(side for side, colour in enumerate(colours) if colour is not None)
-    if not seen:
-        return np.broadcast_to(_GREY, (rows, columns, 3)).copy()
-    colours_seen = np.array([colours[side] for side in seen], np.float32)
-    return (_nearness(rows, columns, seen) @ colours_seen).reshape(rows, columns, 3)
+    if seen:
+        colours_seen = np.array([colours[side] for side in seen], np.float32)
+        cells[:] = (_nearness(len(cells), seen) @ colours_seen).reshape(cells.shape)
 
 
 @functools.cache
-def _nearness(rows: int, columns: int, sides: tuple[int, ...]) -> Floats:
+def _nearness(cells: int, sides: tuple[int, ...]) -> Floats:
     """How much each cell takes from each side (0 left, 1 right, 2 above, 3 below): one over the distance, of sum 1.
 
     Returns:
-        float32 [rows × columns, sides].
+        float32 [cells × cells, sides].
     """
-    across, down = np.meshgrid((np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows)
+    across, down = np.meshgrid((np.arange(cells) + 0.5) / cells, (np.arange(cells) + 0.5) / cells)
     nearness = (1 / np.stack([across, 1 - across, down, 1 - down]))[list(sides)].reshape(len(sides), -1).T
     return np.asarray(nearness / nearness.sum(axis=1, keepdims=True), np.float32)
 
@@ -142,38 +173,68 @@ def _mean_of_visible(
     return cv2.mean(pixels[y1:y2, x1:x2], visible)[:3]
 
 
-def _drawn(cells: Floats, group: Areas, whole: Area, rule: Obfuscation, long_side_px: int, margin_px: int) -> Pixels:
-    """The cells as they will look on the whole group and a margin around it, where the last colours go on; uint8."""
-    wide, high = int(whole[2] - whole[0]), int(whole[3] - whole[1])
-    levels = np.asarray(np.clip(cells + 0.5, 0, 255), np.uint8)
-    if rule.method == "gaussian":
-        tallest_px = int((group[:, 3] - group[:, 1]).max())
-        least_px = rule.blur_sigma_px * max(1.0, long_side_px / rule.blur_sigma_at_px)
-        sigma_px = max(least_px, rule.blur_sigma_share * tallest_px)
-        shrink = max(1.0, sigma_px / _WORKING_SIGMA_PX)
-        small = cv2.resize(levels, (max(1, round(wide / shrink)), max(1, round(high / shrink))))
-        smooth = cv2.GaussianBlur(small, (0, 0), sigma_px / shrink, borderType=cv2.BORDER_REPLICATE)
-        levels = np.asarray(smooth, np.uint8).reshape(*small.shape[:2], 3)
-    interpolation = cv2.INTER_NEAREST if rule.method == "mosaic" else cv2.INTER_LINEAR
-    drawn = cv2.resize(levels, (wide, high), interpolation=interpolation)
-    around = cv2.copyMakeBorder(drawn, margin_px, margin_px, margin_px, margin_px, cv2.BORDER_REPLICATE)
-    return np.asarray(around, np.uint8)
+def _blurs(
+    cells: Floats,
+    areas: Areas,
+    wholes: Areas,
+    group_of: NDArray[np.intp],
+    windows: Areas,
+    rule: Obfuscation,
+    long_side_px: int,
+) -> Iterator[Pixels]:
+    """What is drawn in each window: the part of its group's mosaic that lies there, under a Gaussian.
+
+    The blurred mosaic is known in closed form. A step under a Gaussian is its cumulative distribution Φ, so along each
+    side cell i has the weight Φ((x - eᵢ) / σ) - Φ((x - eᵢ₊₁) / σ) at place x, with eᵢ the cells' edges, the outermost
+    at infinity; and the Gaussian is separable. So all areas are computed at once, and the cost is that of the areas.
+
+    Args:
+        cells: float32 [n, cells, cells, 3], those of each area's group.
+        areas: int32 [n, 4].
+        wholes: int32 [n, 4], the box around each area's group, which its cells divide.
+        group_of: int [n].
+        windows: int32 [n, 4], what is to be drawn.
+        rule: how strongly it is blurred.
+        long_side_px: of the picture.
+    """
+    tallest_px = np.zeros(group_of.max() + 1)
+    np.maximum.at(tallest_px, group_of, areas[:, 3] - areas[:, 1])
+    least_px = rule.blur_sigma_px * max(1.0, long_side_px / rule.blur_sigma_at_px)
+    sigmas_px = np.maximum(least_px, rule.blur_sigma_share * tallest_px)[group_of]
+    across = _weights(windows[:, 0::2], wholes[:, 0::2], sigmas_px, rule.cells)
+    down = _weights(windows[:, 1::2], wholes[:, 1::2], sigmas_px, rule.cells)
+    n = len(areas)
+    rows = down @ cells.reshape(n, rule.cells, -1)  # [n, samples, cells × 3]
+    rows = rows.reshape(n, _SAMPLES, rule.cells, 3).swapaxes(2, 3).reshape(n, _SAMPLES * 3, rule.cells)
+    samples = (rows @ across.swapaxes(1, 2)).reshape(n, _SAMPLES, 3, _SAMPLES).swapaxes(2, 3)
+    levels = np.clip(samples + 0.5, 0, 255).astype(np.uint8, order="C")
+    for area_levels, (x1, y1, x2, y2) in zip(levels, windows.tolist(), strict=True):
+        yield np.asarray(cv2.resize(area_levels, (x2 - x1, y2 - y1)), np.uint8)
 
 
-def _alpha(area: Area, window: Area, ramp_px: int) -> Floats:
-    """1 on the area; over the ramp outside it falls as 3t² - 2t³, in the corners as the product of two; [h, w]."""
-    falloff = _falloff(ramp_px)
-    x1, y1, x2, y2 = (area - window[[0, 1, 0, 1]]).tolist()
-    across = np.ones(window[2] - window[0], np.float32)
-    down = np.ones(window[3] - window[1], np.float32)
-    for alpha, first, last in ((across, x1, x2), (down, y1, y2)):
-        alpha[:first] = falloff[ramp_px - first :]
-        alpha[last:] = falloff[::-1][: len(alpha) - last]
-    return down[:, None] * across
+def _weights(windows: NDArray[np.int32], wholes: NDArray[np.int32], sigmas_px: NDArray, cells: int) -> Floats:
+    """Along one side, what each cell adds at each sample's place; float32 [n, samples, cells]."""
+    places = (np.arange(_SAMPLES) + 0.5) / _SAMPLES
+    x = windows[:, :1] + places * (windows[:, 1:] - windows[:, :1])
+    edges = wholes[:, :1] + np.arange(1, cells) / cells * (wholes[:, 1:] - wholes[:, :1])
+    reached = ndtr((x[:, :, None] - edges[:, None, :]) / sigmas_px[:, None, None])
+    return -np.diff(reached, axis=2, prepend=1, append=0).astype(np.float32)
 
 
-@functools.cache
-def _falloff(ramp_px: int) -> Floats:
-    """α of the pixels of a ramp, from the outermost to the one beside the area; float32 [ramp_px]."""
-    t = np.arange(1, ramp_px + 1, dtype=np.float32) / (ramp_px + 1)
-    return np.asarray(t * t * (3 - 2 * t), np.float32)
+def _mosaics(
+    cells: Floats,
+    areas: Areas,
+    wholes: Areas,
+    group_of: NDArray[np.intp],
+    windows: Areas,
+    rule: Obfuscation,
+    long_side_px: int,
+) -> Iterator[Pixels]:
+    """What is drawn in each window: the part of its group's mosaic that lies there; arguments as of `_blurs`."""
+    levels = np.clip(cells + 0.5, 0, 255).astype(np.uint8)
+    for area_levels, whole, window in zip(levels, wholes, windows, strict=True):
+        columns, rows = (
+            ((np.arange(window[i], window[i + 2]) - whole[i]) * rule.cells // (whole[i + 2] - whole[i])) for i in (0, 1)
+        )
+        last = rule.cells - 1
+        yield area_levels[rows.clip(0, last)[:, None], columns.clip(0, last)]

@@ -25,7 +25,7 @@ def grain(
 ) -> np.ndarray:
     """The grain on a grey area, in grey levels."""
     grey = np.full((*size, 3), 128, np.uint8)
-    return NoiseSource(key, image).grain(std).on(grey, area).astype(int) - 128
+    return NoiseSource(key, image).grain(std).on(grey, int(area[0]), int(area[1])).astype(int) - 128
 
 
 def many_cells(std: float) -> np.ndarray:
@@ -104,8 +104,8 @@ def test_the_grain_is_as_strong_as_asked(size: tuple[int, int]) -> None:
 def test_grain_on_black_and_white_does_not_wrap() -> None:
     """At the ends of the scale the grain is cut off; no black pixel becomes a white one."""
     source = NoiseSource(KEY, HASH).grain(30.0)
-    assert source.on(np.zeros((90, 90, 3), np.uint8), AREA).max() <= 180
-    assert source.on(np.full((90, 90, 3), 255, np.uint8), AREA).min() >= 75
+    assert source.on(np.zeros((90, 90, 3), np.uint8), 1, 2).max() <= 180
+    assert source.on(np.full((90, 90, 3), 255, np.uint8), 1, 2).min() >= 75
 
 
 def test_without_strength_there_is_no_grain() -> None:

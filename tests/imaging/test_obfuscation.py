@@ -104,8 +104,9 @@ def test_the_edge_falls_off_smoothly_and_outside() -> None:
 def test_areas_that_overlap_are_joined() -> None:
     """Areas are one group if they overlap, also through others; those that only touch or lie apart are not."""
     areas = areas_of((0, 0, 10, 10), (9, 9, 20, 20), (19, 0, 30, 10), (20, 20, 25, 25), (40, 0, 50, 9), (50, 0, 60, 9))
-    assert [len(group) for group in join(areas)] == [3, 1, 1, 1]
-    assert join(areas_of()) == []
+    group_of, wholes = join(areas)
+    assert group_of.tolist() == [0, 0, 0, 1, 2, 3]
+    assert wholes.tolist() == [[0, 0, 30, 20], *areas[3:].tolist()]
 
 
 def test_joined_areas_share_their_cells() -> None:

@@ -221,10 +221,10 @@ def test_a_jpeg_encoded_anew_must_still_be_the_same_picture() -> None:
 def test_forbidden_metadata_is_found(file_format: Any) -> None:
     """A hidden picture with the metadata of the original is refused, and the finding names what is there."""
     content = nasty(file_format, PHOTOGRAPH)
-    hidden = decode(published(content, areas_of(FACE)), RECIPE.reading)
+    hidden = decode(published(content, areas_of((50, 20, 120, 120))), RECIPE.reading)
     raw = np.ascontiguousarray(stored(hidden.pixels, hidden.orientation))
     other = nasty(file_format, raw)
-    assert "still has" in refusal(content, other, areas_of(FACE))
+    assert "still has" in refusal(content, other, areas_of((50, 20, 120, 120)))
 
 
 def test_another_turn_is_refused() -> None:
