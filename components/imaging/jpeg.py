@@ -100,6 +100,8 @@ def _quantisation_tables(payload: bytes) -> dict[int, NDArray[np.float32]]:
             raise ValueError("a quantisation table is cut off")
         natural = np.empty(64, np.float32)
         natural[_ZIGZAG] = np.frombuffer(payload[1 : 1 + size], ">u2" if is_wide else "u1")
+        if not natural.all():
+            raise ValueError("a quantisation table has a step of zero")
         tables[number] = natural
         payload = payload[1 + size :]
     return tables

@@ -121,7 +121,7 @@ def _reencode_jpeg(source_bytes: bytes, stored: Pixels, changed: Areas, picture:
     """The whole picture anew, with the quantisation tables of the source and a sampling that is no coarser."""
     with Image.open(io.BytesIO(source_bytes), formats=("JPEG",)) as source:
         tables = [table for _, table in sorted(source.quantization.items())]  # type: ignore[attr-defined]
-        sampling = _sampling(source)
+        sampling, progressive = _sampling(source), "progressive" in source.info
         if source.mode == "CMYK":
             source.load()
             image = source.copy()
@@ -130,13 +130,15 @@ def _reencode_jpeg(source_bytes: bytes, stored: Pixels, changed: Areas, picture:
         else:
             image = Image.fromarray(stored).convert("L" if picture.is_grey else "RGB")
     out = io.BytesIO()
-    image.save(out, "JPEG", qtables=tables, subsampling=sampling, keep_rgb=picture.colorspace == "RGB")
+    is_rgb = picture.colorspace == "RGB"
+    image.save(out, "JPEG", qtables=tables, subsampling=sampling, progressive=progressive, keep_rgb=is_rgb)
     return out.getvalue()
 
 
 def _sampling(source: Image.Image) -> str:
-    factors = [(h, v) for _, h, v, _ in source.layer]  # type: ignore[attr-defined]
-    return _PILLOW_SUBSAMPLING.get(factors[0], "4:4:4")
+    first, *others = [(h, v) for _, h, v, _ in source.layer]  # type: ignore[attr-defined]
+    is_usual = all(factors == (1, 1) for factors in others[:2])
+    return _PILLOW_SUBSAMPLING.get(first, "4:4:4") if is_usual else "4:4:4"
 
 
 def _bands(hidden: Pixels, areas: Areas, picture: Picture) -> NDArray[np.uint8]:

@@ -137,6 +137,7 @@ CANNOT_BE_EDITED = {
     "arithmetic coding": jpeg().replace(b"\xff\xc0", b"\xff\xc9", 1),
     "no whole step": _patched(_patched(jpeg(sampling="444"), 0xC0, 7, 0x31), 0xC0, 10, 0x21),
     "a table is missing": _patched(jpeg(), 0xC0, 8, 3),
+    "a step of zero": _patched(jpeg(), 0xDB, 9, 0),
     "no frame": jpeg()[:2] + b"\xff\xd9",
     "not a JPEG": b"GIF89a",
 }
