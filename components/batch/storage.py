@@ -55,6 +55,9 @@ class Storage(Protocol):
         ...
 
 
+_WRITE_ATTEMPTS = 5
+
+
 @dataclass(frozen=True, slots=True)
 class LocalStorage:
     """A folder on a disk."""
@@ -67,6 +70,15 @@ class LocalStorage:
 
     def write(self, path: str, content: bytes, durable: bool = True) -> None:
         """See `Storage.write`: a temporary name, fsync, rename, fsync of the folder."""
+        for attempts_left in reversed(range(_WRITE_ATTEMPTS)):
+            try:
+                return self._write_once(path, content, durable)
+            except (FileNotFoundError, FileExistsError):
+                # Another process may have tidied an empty folder away in between; what really stands in the way stays.
+                if not attempts_left:
+                    raise
+
+    def _write_once(self, path: str, content: bytes, durable: bool) -> None:
         target = self.root / path
         temporary = self.root / _TEMPORARY / f"{os.getpid()}-{secrets.token_hex(8)}"
         temporary.parent.mkdir(parents=True, exist_ok=True)

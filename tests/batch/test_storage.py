@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,36 @@ def test_leftovers_of_dead_writers_go_and_those_of_living_ones_stay(tmp_path: Pa
     LocalStorage(tmp_path).remove_leftovers()
     assert not dead.exists()
     assert alive.exists()
+
+
+def test_tidying_up_beside_a_writer_costs_no_file(tmp_path: Path) -> None:
+    """While another process removes empty folders all the time, every write of this one still succeeds."""
+    storage = LocalStorage(tmp_path)
+    done = threading.Event()
+
+    def tidy() -> None:
+        while not done.is_set():
+            storage.remove_leftovers()
+
+    tidying = threading.Thread(target=tidy)
+    tidying.start()
+    try:
+        for i in range(1500):
+            storage.write(f"{STATE_FOLDER}/journal/shard/{i}", b"x", durable=False)
+            storage.delete(f"{STATE_FOLDER}/journal/shard/{i}")
+    finally:
+        done.set()
+        tidying.join()
+
+
+@pytest.mark.parametrize("path", ["taken/a.jpg", "folder"])
+def test_what_stands_in_the_way_is_still_told(tmp_path: Path, path: str) -> None:
+    """A file where a folder must be, or a folder where the file must be, is an error and stays as it is."""
+    (tmp_path / "taken").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match=r"exists|directory"):
+        LocalStorage(tmp_path).write(path, b"x")
+    assert (tmp_path / "taken").read_text() == "mine"
 
 
 def test_a_destination_that_cannot_be_made_is_told_in_one_line(tmp_path: Path) -> None:
