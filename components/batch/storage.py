@@ -55,7 +55,7 @@ class Storage(Protocol):
         ...
 
 
-_WRITE_ATTEMPTS = 5
+_WRITE_ATTEMPTS = 100  # each loses against a tidying process only if that steps in between two system calls
 
 
 @dataclass(frozen=True, slots=True)
