@@ -21,10 +21,10 @@ demo: $(READY)  ## blur a small day of real photographs and look at the result
 	@$(BIN)/python -m flows.demo
 
 test: $(READY)  ## the tests, in at most ten minutes on two cores
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist worksteal
 
 test-all: $(READY)  ## the tests with the slow ones
-	@$(BIN)/pytest -m "not servers" --timeout 3600
+	@$(BIN)/pytest -n 2 --dist worksteal -m "not servers" --timeout 3600
 
 test-servers: $(READY)  ## the tests that need real servers and a browser; installs what is missing (Debian)
 	@scripts/install-test-servers

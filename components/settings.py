@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -147,10 +148,105 @@ class Batch(Frozen):
     min_published_share: Share
 
 
+class PositiveWeight(Frozen):
+    """How many times more a missed object of each class costs than a false one."""
+
+    face: Positive
+    license_plate: Positive
+
+
+class Augmentation(Frozen):
+    """How training pictures are varied; every epoch's variations follow from the seed."""
+
+    mosaic_share: Share
+    last_epochs_without_mosaic: Annotated[int, Field(ge=0)]
+    scale_share: Annotated[float, Field(ge=0, lt=1)]
+    translate_share: Share
+    rotation_deg: Annotated[float, Field(ge=0, le=180)]
+    shear_deg: Annotated[float, Field(ge=0, le=60)]
+    perspective: Annotated[float, Field(ge=0, le=0.001)]
+    mirrored_share: Share
+    hue_share: Share
+    saturation_share: Share
+    brightness_share: Share
+
+
+class CheckpointChoice(Frozen):
+    """Which epoch's weights are kept."""
+
+    lowest_threshold: Share
+    max_pixel_fpr: Share
+
+
+class Training(Frozen):
+    """How stage 1 is trained. Numbers of the network's own kind are in the training library's units."""
+
+    architecture: str
+    image_px: Annotated[int, Field(ge=64)]
+    epochs: Count
+    batch_size: Count
+    seed: Annotated[int, Field(ge=0)]
+    learning_rate: Positive
+    last_learning_rate_share: Annotated[float, Field(gt=0, le=1)]
+    weight_decay: NotNegative
+    warmup_epochs: NotNegative
+    positive_weight: PositiveWeight
+    focal_gamma: NotNegative
+    focal_floor: Share
+    ignore_unlabelled: bool
+    augmentation: Augmentation
+    choice: CheckpointChoice
+
+
 class Registration(Frozen):
     """The name under which models are registered."""
 
     model_name: str
+
+
+class LabelledSet(Frozen):
+    """A set of labelled pictures, and what its labels do not say of themselves. Paths start at the project's folder."""
+
+    name: Annotated[str, Field(min_length=1)]
+    format: Literal["ccpd", "coco", "labels_json", "open_images", "voc", "wider_face", "yolo"]
+    pictures: str
+    labels: str | None = None
+    classes: dict[str, Literal["face", "license_plate"] | None] = {}
+    exhaustive: tuple[Literal["face", "license_plate"], ...] = ()
+    mostly_is_exhaustive: bool = False
+    region: str | None = None
+    part: Literal["test"] | None = None
+    video_pattern: str | None = None
+    compare_looks: bool = True
+
+    @model_validator(mode="after")
+    def _video_pattern_names_a_video(self) -> LabelledSet:
+        if self.video_pattern is not None:
+            try:
+                names = re.compile(self.video_pattern).groupindex
+            except re.error as error:
+                raise ValueError(f"video_pattern: {error}") from error
+            if "video" not in names:
+                raise ValueError("video_pattern: needs a group (?P<video>…)")
+        return self
+
+
+class Dataset(Frozen):
+    """Which labelled pictures there are, and how they are split."""
+
+    folder: str | None
+    sets: tuple[LabelledSet, ...]
+    stand_in_sets: tuple[LabelledSet, ...]
+    test_share: Share
+    val_share: Share
+    duplicate_bits: Annotated[int, Field(ge=0, le=31)]
+    dark_luma: Annotated[float, Field(ge=0, le=255)]
+
+    @model_validator(mode="after")
+    def _something_is_left_to_train_on(self) -> Dataset:
+        if self.test_share + self.val_share >= 1:
+            raise ValueError("test_share and val_share must leave something to train on")
+        return self
 
 
 class Daily(Frozen):
@@ -171,7 +267,9 @@ class Params(Frozen):
     verification: Verification
     detection: Detection
     batch: Batch
+    training: Training
     registry: Registration
+    dataset: Dataset
     daily: Daily
 
     @model_validator(mode="after")

@@ -118,6 +118,18 @@ def test_onnx_has_one_adapter() -> None:
     assert importers("flows", "onnxruntime") == importers("flows", "onnx") == set()
 
 
+def test_ultralytics_has_one_adapter() -> None:
+    """Only the package that wraps the training library imports it."""
+    assert all(file.startswith("components/training/yolo/") for file in importers("components", "ultralytics"))
+    assert importers("flows", "ultralytics") == set()
+
+
+def test_foreign_memory_is_touched_in_one_place() -> None:
+    """Only the adapter of libjpeg-turbo calls a shared library by hand."""
+    assert importers("components", "ctypes") == {"components/imaging/turbojpeg.py"}
+    assert importers("flows", "ctypes") == set()
+
+
 @pytest.mark.parametrize("library", ["pickle", "dill", "cloudpickle", "joblib", "shelve"])
 def test_nothing_is_unpickled(library: str) -> None:
     """No module imports a library whose files can run code when they are read."""

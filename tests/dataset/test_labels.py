@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from components.dataset.labels import LabelledImage, read_labels
+from components.dataset.labels import LabelledBox, LabelledImage, labelled_image, read_labels, write_labels
 from components.detections import CLASS_NAMES, FACE, LICENSE_PLATE
 from components.errors import StreetveilError
 from components.settings import PROJECT_ROOT
@@ -161,3 +162,90 @@ def test_the_hand_labels_speak_of_boxes_and_nothing_else() -> None:
             assert set(box) <= {"cls", "box", "ignore"}
             assert box["cls"] in CLASS_NAMES
             assert len(box["box"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("said", "mostly", "exhaustive"),
+    [
+        (True, False, {"face", "license_plate"}),
+        (False, True, set()),
+        ("mostly", False, set()),
+        ("mostly", True, {"face", "license_plate"}),
+        (["face"], False, {"face"}),
+        ([], True, set()),
+    ],
+)
+def test_an_entry_can_say_what_is_exhaustive(tmp_path: Path, said: object, mostly: bool, exhaustive: set[str]) -> None:
+    """A list names classes, true means those of the boxes, and "mostly" counts only for who accepts that."""
+    (image,) = read_labels(written(tmp_path, [{**ENTRY, "exhaustive": said}]), mostly_is_exhaustive=mostly)
+    assert image.exhaustive == exhaustive
+
+
+@pytest.mark.parametrize(
+    ("lighting", "night"), [("night", True), ("day_or_dusk", False), ("day", False), ("neon", None), (None, None)]
+)
+def test_night_is_known_from_the_lighting(tmp_path: Path, lighting: str | None, night: bool | None) -> None:
+    """Only what the labels say counts as night or day; everything else stays unknown."""
+    entry = {key: value for key, value in ENTRY.items() if key != "lighting"}
+    (image,) = read_labels(written(tmp_path, [entry if lighting is None else {**entry, "lighting": lighting}]))
+    assert image.night is night
+
+
+def test_what_labels_say_of_origin_has_its_place(tmp_path: Path) -> None:
+    """Region, video, place in it and brightness are attributes of their own, and marks stand with their objects."""
+    origin = {"region": "br", "video": "v.mp4", "t": 12, "mean_luma": 91.5}
+    boxes = [{"cls": "car", "box": [0, 0, 9, 9]}, {"cls": "face", "box": [1, 2, 3, 4], "mask": "with"}]
+    (image,) = read_labels(written(tmp_path, [{**ENTRY, **origin, "boxes": boxes}]))
+    assert (image.region, image.video, image.t, image.mean_luma) == ("br", "v.mp4", 12, 91.5)
+    assert image.marks == ({"mask": "with"},)
+
+
+@pytest.mark.parametrize(
+    ("box", "message"),
+    [
+        ({"cls": "face", "box": [3, 2, 3, 4]}, "empty or inside out"),
+        ({"cls": "face", "box": [1, 2, float("nan"), 4]}, "not finite"),
+        ({"cls": "face", "box": [101, 2, 120, 4]}, "outside of the picture"),
+        ({"cls": "Licence", "box": [1, 2, 3, 4]}, "class 'Licence' may be"),
+        ({"cls": "any", "box": [1, 2, 3, 4]}, "only what is ignored"),
+        ({"cls": "", "box": [1, 2, 3, 4]}, "without a class name"),
+    ],
+)
+def test_a_box_that_would_be_lost_is_refused_by_its_place(tmp_path: Path, box: object, message: str) -> None:
+    """Impossible boxes and misspelt classes end in one line that names file, entry, picture and box."""
+    path = written(tmp_path, [ENTRY, *with_boxes({"cls": "car", "box": []}, box)])
+    with pytest.raises(StreetveilError, match=rf"entry 2, images/a\.jpg: .*box 2.*{message}") as raised:
+        list(read_labels(path))
+    assert "\n" not in str(raised.value)
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    """Every attribute comes back as it was, boxes to the last bit, and a second writing gives the same bytes."""
+    boxes = [
+        LabelledBox((1 / 3, 2.2, 30.7, 40), "license_plate", marks={"tilt_deg": [3, -4]}),
+        LabelledBox((5, 6, 7.1, 8), "face", ignored=True),
+        LabelledBox((50, 60, 70, 80), "face"),
+    ]
+    more: dict[str, Any] = {"region": "jp", "video": "v", "t": 3.5, "night": False, "mean_luma": 7.25}
+    image = labelled_image(
+        "x/ä.jpg", (100, 80), "here", boxes, exhaustive=frozenset({"face"}), attributes={"group": "g"}, **more
+    )
+    first, second = tmp_path / "a.json", tmp_path / "b.json"
+    write_labels(first, [image])
+    (again,) = read_labels(first, folder="")
+    for name in ("path", "width", "height", "source", "exhaustive", "attributes", "marks", *more):
+        assert getattr(again, name) == getattr(image, name), name
+    assert again.objects.xyxy.tobytes() == image.objects.xyxy.tobytes()
+    assert again.objects.class_id.tolist() == image.objects.class_id.tolist()
+    assert again.ignored.tobytes() == image.ignored.tobytes()
+    write_labels(second, [again])
+    assert first.read_bytes() == second.read_bytes()
+    write_labels(second, [])
+    assert list(read_labels(second)) == []
+
+
+def test_marks_belong_to_objects() -> None:
+    """As many marks as objects, or none: another number is a fault of the program."""
+    image = labelled_image("a", (9, 9), "s", [LabelledBox((1, 1, 2, 2), "face")])
+    with pytest.raises(ValueError, match="2 marks for 1 objects"):
+        replace(image, marks=({}, {}))

@@ -1,0 +1,92 @@
+"""COCO: one JSON with `images`, `annotations` and `categories`; boxes are `[x, y, width, height]` in px."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from components.dataset.annotation import Classes, Size, class_of, numbers, text_of, whole_box, whole_size
+from components.dataset.labels import LabelledBox, LabelledImage, labelled_image
+from components.errors import StreetveilError
+
+
+def read_coco(
+    labels: Path, source: str = "coco", classes: Classes | None = None, exhaustive: Iterable[str] = ()
+) -> Iterator[LabelledImage]:
+    """Read all pictures, in the order of `images`. Crowds (`iscrowd`) become ignored boxes.
+
+    Args:
+        labels: the JSON.
+        source: the name of the set.
+        classes: names of categories for our classes.
+        exhaustive: the classes of which every object is labelled.
+
+    Raises:
+        StreetveilError: the file is not of this form, none of its categories is a face or a plate, or an annotation
+            is broken or belongs to no picture.
+    """
+    content = _content(labels)
+    names = _categories(content["categories"], classes or {}, labels)
+    images: dict[object, tuple[str, Size]] = {}
+    for image in content["images"]:
+        where = f"{labels}: image {image.get('id')!r}"
+        images[_field(image, "id", where)] = (
+            str(_field(image, "file_name", where)),
+            whole_size(_field(image, "width", where), _field(image, "height", where), where),
+        )
+    if len(images) != len(content["images"]):
+        raise StreetveilError(f"{labels}: two images have the same id; number them anew")
+    boxes: dict[object, list[LabelledBox]] = {image_id: [] for image_id in images}
+    for annotation in content["annotations"]:
+        where = f"{labels}: annotation {annotation.get('id')!r}"
+        image_id = _field(annotation, "image_id", where)
+        if image_id not in images:
+            raise StreetveilError(f"{where}: there is no image {image_id!r}; restore it or delete the annotation")
+        category = _field(annotation, "category_id", where)
+        if category not in names:
+            raise StreetveilError(f"{where}: there is no category {category!r}; add it or delete the annotation")
+        if class_name := names[category]:
+            boxes[image_id].append(_box(annotation, class_name, images[image_id][1], where))
+    for image_id, (name, size) in images.items():
+        yield labelled_image(name, size, source, boxes[image_id], exhaustive=frozenset(exhaustive))
+
+
+def _content(labels: Path) -> Mapping[str, list[dict[str, Any]]]:
+    try:
+        content = json.loads(text_of(labels))
+    except ValueError as error:
+        raise StreetveilError(f"{labels}: not JSON ({error}); correct it") from error
+    for part in ("images", "annotations", "categories"):
+        entries = content.get(part) if isinstance(content, dict) else None
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise StreetveilError(f"{labels}: no list {part!r} of objects; is it a COCO file of boxes?")
+    return content
+
+
+def _categories(categories: list[dict[str, Any]], classes: Classes, labels: Path) -> dict[object, str | None]:
+    names = {}
+    for category in categories:
+        where = f"{labels}: category {category.get('id')!r}"
+        names[_field(category, "id", where)] = class_of(category.get("name"), classes, where)
+    if not any(names.values()):
+        heard = ", ".join(str(category.get("name")) for category in categories[:8])
+        raise StreetveilError(f"{labels}: no category is a face or a plate ({heard}); name them in the set's `classes`")
+    return names
+
+
+def _field(entry: Mapping[str, Any], name: str, where: str) -> Any:
+    value = entry.get(name)
+    if value is None or isinstance(value, list | dict):
+        raise StreetveilError(f"{where}: no {name!r}; add it")
+    return value
+
+
+def _box(annotation: Mapping[str, Any], class_name: str, size: Size, where: str) -> LabelledBox:
+    sides = annotation.get("bbox")
+    if not isinstance(sides, list) or len(sides) != 4:
+        raise StreetveilError(f"{where}: 'bbox' must be [x, y, width, height], not {sides!r}; correct it")
+    x, y, width, height = numbers(sides, where)
+    box = whole_box((x, y, x + width, y + height), size, where)
+    return LabelledBox(box, class_name, ignored=bool(annotation.get("iscrowd")))
