@@ -51,8 +51,10 @@ def obfuscate(pixels: Pixels, areas: Areas, rule: Obfuscation, noise: NoiseSourc
     group_of, wholes = join(areas)
     windows, ramps_px = ramp_windows(areas, rule, width, height), _ramps_px(areas, rule)
     cells = _cells(pixels, wholes, areas, rule, noise)[group_of]
-    draw = _mosaics if rule.method == "mosaic" else _blurs
-    drawn = draw(cells, areas, wholes[group_of], group_of, windows, rule, max(width, height))
+    if rule.method == "mosaic":
+        drawn = _mosaics(cells, wholes[group_of], windows)
+    else:
+        drawn = _blurs(cells, wholes[group_of], windows, _sigmas_px(areas, group_of, rule, max(width, height)))
     grain = noise.grain(rule.pixel_noise_std)
     for area, window, ramp_px, piece in zip(areas.tolist(), windows.tolist(), ramps_px.tolist(), drawn, strict=True):
         x1, y1, x2, y2 = window
@@ -173,15 +175,15 @@ def _mean_of_visible(
     return cv2.mean(pixels[y1:y2, x1:x2], visible)[:3]
 
 
-def _blurs(
-    cells: Floats,
-    areas: Areas,
-    wholes: Areas,
-    group_of: NDArray[np.intp],
-    windows: Areas,
-    rule: Obfuscation,
-    long_side_px: int,
-) -> Iterator[Pixels]:
+def _sigmas_px(areas: Areas, group_of: NDArray[np.intp], rule: Obfuscation, long_side_px: int) -> NDArray[np.float64]:
+    """σ of the Gaussian over each area [n]: it follows the tallest area of its group, and the picture's size."""
+    tallest_px = np.zeros(group_of.max() + 1)
+    np.maximum.at(tallest_px, group_of, areas[:, 3] - areas[:, 1])
+    least_px = rule.blur_sigma_px * max(1.0, long_side_px / rule.blur_sigma_at_px)
+    return np.maximum(least_px, rule.blur_sigma_share * tallest_px)[group_of]
+
+
+def _blurs(cells: Floats, wholes: Areas, windows: Areas, sigmas_px: NDArray[np.float64]) -> Iterator[Pixels]:
     """What is drawn in each window: the part of its group's mosaic that lies there, under a Gaussian.
 
     The blurred mosaic is known in closed form. A step under a Gaussian is its cumulative distribution Φ, so along each
@@ -190,22 +192,15 @@ def _blurs(
 
     Args:
         cells: float32 [n, cells, cells, 3], those of each area's group.
-        areas: int32 [n, 4].
         wholes: int32 [n, 4], the box around each area's group, which its cells divide.
-        group_of: int [n].
         windows: int32 [n, 4], what is to be drawn.
-        rule: how strongly it is blurred.
-        long_side_px: of the picture.
+        sigmas_px: [n].
     """
-    tallest_px = np.zeros(group_of.max() + 1)
-    np.maximum.at(tallest_px, group_of, areas[:, 3] - areas[:, 1])
-    least_px = rule.blur_sigma_px * max(1.0, long_side_px / rule.blur_sigma_at_px)
-    sigmas_px = np.maximum(least_px, rule.blur_sigma_share * tallest_px)[group_of]
-    across = _weights(windows[:, 0::2], wholes[:, 0::2], sigmas_px, rule.cells)
-    down = _weights(windows[:, 1::2], wholes[:, 1::2], sigmas_px, rule.cells)
-    n = len(areas)
-    rows = down @ cells.reshape(n, rule.cells, -1)  # [n, samples, cells × 3]
-    rows = rows.reshape(n, _SAMPLES, rule.cells, 3).swapaxes(2, 3).reshape(n, _SAMPLES * 3, rule.cells)
+    n, side = cells.shape[:2]
+    across = _weights(windows[:, 0::2], wholes[:, 0::2], sigmas_px, side)
+    down = _weights(windows[:, 1::2], wholes[:, 1::2], sigmas_px, side)
+    rows = down @ cells.reshape(n, side, -1)  # [n, samples, cells × 3]
+    rows = rows.reshape(n, _SAMPLES, side, 3).swapaxes(2, 3).reshape(n, _SAMPLES * 3, side)
     samples = (rows @ across.swapaxes(1, 2)).reshape(n, _SAMPLES, 3, _SAMPLES).swapaxes(2, 3)
     levels = np.clip(samples + 0.5, 0, 255).astype(np.uint8, order="C")
     for area_levels, (x1, y1, x2, y2) in zip(levels, windows.tolist(), strict=True):
@@ -221,20 +216,13 @@ def _weights(windows: NDArray[np.int32], wholes: NDArray[np.int32], sigmas_px: N
     return -np.diff(reached, axis=2, prepend=1, append=0).astype(np.float32)
 
 
-def _mosaics(
-    cells: Floats,
-    areas: Areas,
-    wholes: Areas,
-    group_of: NDArray[np.intp],
-    windows: Areas,
-    rule: Obfuscation,
-    long_side_px: int,
-) -> Iterator[Pixels]:
+def _mosaics(cells: Floats, wholes: Areas, windows: Areas) -> Iterator[Pixels]:
     """What is drawn in each window: the part of its group's mosaic that lies there; arguments as of `_blurs`."""
     levels = np.clip(cells + 0.5, 0, 255).astype(np.uint8)
+    side = cells.shape[1]
     for area_levels, whole, window in zip(levels, wholes, windows, strict=True):
         columns, rows = (
-            ((np.arange(window[i], window[i + 2]) - whole[i]) * rule.cells // (whole[i + 2] - whole[i])) for i in (0, 1)
+            ((np.arange(window[i], window[i + 2]) - whole[i]) * side // (whole[i + 2] - whole[i])).clip(0, side - 1)
+            for i in (0, 1)
         )
-        last = rule.cells - 1
-        yield area_levels[rows.clip(0, last)[:, None], columns.clip(0, last)]
+        yield area_levels[rows[:, None], columns]
