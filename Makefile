@@ -33,8 +33,8 @@ test-servers: $(READY)  ## the tests that need real servers and a browser; insta
 lint: $(READY)  ## ruff, mypy and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
-repro: $(READY)  ## recompute what changed of dvc.yaml
-	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro
+repro: $(READY)  ## recompute what changed of the chain on rendered pictures; docs/retrain.md has the full one
+	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro shipped bias@rendered sweep@rendered
 
 pages: $(READY)  ## open the Prefect and MLflow pages on this machine
 	@$(BIN)/python -m flows.pages

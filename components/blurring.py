@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from components.detection.cascade import Cascade
+from components.detection.cascade import Cascade, Proposals
 from components.detection.region_rules import Outcome, areas_to_hide, decide, reaches_threshold
 from components.detections import Detections, iou
 from components.errors import ImageFault, ModelError, Reason
@@ -32,12 +32,14 @@ class Blurring:
         region: whose rules apply.
         recipe: how outputs are made.
         redetect_share: of how many outputs the detectors must find nothing that they found before.
+        safety_sample_share: of how many pictures the secondary check sees the whole.
     """
 
     cascade: Cascade
     region: Region
     recipe: Recipe
     redetect_share: float = 0.0
+    safety_sample_share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class BlurredImage:
     way: Way
     redetected: bool
     picture: Picture
-    proposals: Detections
+    proposals: Proposals
     outcomes: list[Outcome]
     blurring_id: str
     stage_ms: dict[str, float] = field(default_factory=dict)
@@ -75,25 +77,26 @@ def blur_image(source_bytes: bytes, blurring: Blurring) -> BlurredImage:
     recipe = blurring.recipe
     with _timed(stage_ms, "decode"):
         picture = decode(source_bytes, recipe.reading)
+    sampled = _falls_into(picture.sha256, blurring.safety_sample_share)
     with _timed(stage_ms, "detect"):
-        proposals = _propose(blurring, picture)
-        outcomes = decide(proposals, blurring.region)
+        proposals = _examine(blurring, picture, sampled)
+        outcomes = decide(proposals.found, blurring.region)
     with _timed(stage_ms, "publish"):
-        chosen = proposals.select([outcome is Outcome.BLURRED for outcome in outcomes])
+        chosen = proposals.found.select([outcome is Outcome.BLURRED for outcome in outcomes])
         areas = areas_to_hide(chosen, blurring.region, picture.width, picture.height, picture.is_panorama)
         output = publish(source_bytes, areas, recipe, picture)
     with _timed(stage_ms, "verify"):
         verify_output(picture, source_bytes, output, areas, recipe)
         redetected = _falls_into(picture.sha256, blurring.redetect_share)
         if redetected:
-            _redetect(blurring, output.file_bytes, chosen)
+            _redetect(blurring, output.file_bytes, chosen, sampled)
     blurring_id = recipe.noise(picture).blurring_id()
     return BlurredImage(output.file_bytes, output.way, redetected, picture, proposals, outcomes, blurring_id, stage_ms)
 
 
-def _propose(blurring: Blurring, picture: Picture) -> Detections:
+def _examine(blurring: Blurring, picture: Picture, sampled: bool) -> Proposals:
     try:
-        return blurring.cascade.propose(picture.pixels, blurring.region, picture.is_panorama)
+        return blurring.cascade.examine(picture.pixels, blurring.region, picture.is_panorama, sampled)
     except ModelError as error:
         raise ImageFault(Reason.MODEL_OUTPUT, str(error)) from error
 
@@ -103,14 +106,14 @@ def _falls_into(sha256: str, share: float) -> bool:
     return int(sha256[:8], 16) < share * 2**32
 
 
-def _redetect(blurring: Blurring, output_bytes: bytes, hidden: Detections) -> None:
-    """Look for what was hidden once more.
+def _redetect(blurring: Blurring, output_bytes: bytes, hidden: Detections, sampled: bool) -> None:
+    """Look for what was hidden once more, as it was looked for before.
 
     Raises:
         ImageFault: something that was hidden is still found where it was.
     """
     published = decode(output_bytes, blurring.recipe.reading)
-    found = _propose(blurring, published)
+    found = _examine(blurring, published, sampled).found
     found = found.select(reaches_threshold(found, blurring.region))
     same_class = found.class_id[:, None] == hidden.class_id[None]
     as_sure = found.confidence[:, None] >= _SAME_CONFIDENCE_SHARE * hidden.confidence[None]

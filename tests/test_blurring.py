@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from components.blurring import Blurring, blur_image
 from components.detection.bundle import Bundle, load_cascade
+from components.detection.cascade import Proposals
 from components.detections import FACE, LICENSE_PLATE, Detections
 from components.errors import ImageFault, Reason
 from components.imaging.publication import Recipe
@@ -26,9 +27,13 @@ class ScriptedCascade:
     first: Detections
     second: Detections
     original: NDArray[np.uint8]
+    sampled: list[bool] = field(default_factory=list)
 
-    def propose(self, pixels: NDArray[np.uint8], region: Region, wraps: bool = False) -> Detections:
-        return self.first if np.array_equal(pixels, self.original) else self.second
+    def examine(
+        self, pixels: NDArray[np.uint8], region: Region, wraps: bool = False, sampled: bool = False
+    ) -> Proposals:
+        self.sampled.append(sampled)
+        return Proposals.of_stage1(self.first if np.array_equal(pixels, self.original) else self.second)
 
 
 def blurring(params: Params, cascade: object, redetect_share: float = 1.0) -> Blurring:
@@ -68,6 +73,32 @@ def test_what_is_still_detected_is_not_published(
     else:
         assert blur_image(content, made).redetected
     assert not blur_image(content, replace(made, redetect_share=0.0)).redetected
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_sample_of_the_secondary_check_takes_its_share(
+    share: float, params: Params, rng: np.random.Generator
+) -> None:
+    """Of all or of no pictures the whole is looked at as the share says, and an output as its original was."""
+    content = encoded(scene(rng)[0])
+    cascade = ScriptedCascade(found(), Detections.empty(), decode(content, params.reading).pixels)
+    blur_image(content, replace(blurring(params, cascade), safety_sample_share=share))
+    assert cascade.sampled == [share == 1, share == 1]
+
+
+def test_an_output_is_looked_at_as_its_original_was(params: Params) -> None:
+    """Where half of the pictures are in the sample, each output is in it exactly if its original is."""
+    answers = set()
+    for level in range(30):
+        content = encoded(np.full((16, 16, 3), level, np.uint8))
+        cascade = ScriptedCascade(
+            Detections.of([2, 2, 14, 14], 0.9, FACE), Detections.empty(), decode(content, params.reading).pixels
+        )
+        blur_image(content, replace(blurring(params, cascade), safety_sample_share=0.5))
+        first, second = cascade.sampled
+        assert first == second
+        answers.add(first)
+    assert answers == {True, False}
 
 
 def test_the_second_look_takes_its_share_of_all_files(params: Params, toy: Bundle) -> None:

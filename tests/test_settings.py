@@ -102,7 +102,27 @@ def test_the_shipped_settings_are_valid() -> None:
         ("training.positive_weight.face", 0),
         ("training.focal_floor", 1.1),
         ("training.image_px", 63),
-        ("training.augmentation.perspective", 0.01),
+        ("training.canvas_px", 100),
+        ("training.canvas_px", 32),
+        ("training.views.perspective", 0.51),
+        ("training.views.rotation_deg", 46),
+        ("training.views.light.night_share", 1.1),
+        ("training.teachers.sure_from", 1.1),
+        ("training.teachers.box_weight", -0.1),
+        ("sweep.positive_weights", [5]),
+        ("sweep.positive_weights", [1, 0]),
+        ("sweep.epochs", 0),
+        ("sweep.images", 0),
+        ("sweep.learning_rate", 0),
+        ("optimisation.pruned_share", 0),
+        ("optimisation.pruned_share", 1),
+        ("optimisation.epochs", 0),
+        ("optimisation.calibration_images", 0),
+        ("profiles.full.canvas_px", 100),
+        ("profiles.full.epochs", 0),
+        ("profiles.rendered.short_images", 0),
+        ("profiles.rendered.stand_in", "perhaps"),
+        ("profiles.rendered.seed", 3),
         ("dataset.test_share", 1.1),
         ("dataset.duplicate_bits", 32),
         ("batch.shard_size", 0),
@@ -151,6 +171,19 @@ def test_tiles_must_move_on(tmp_path: Path) -> None:
         load_params(written(tmp_path, changed("detection.tile_overlap_px", 321)))
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("cells_shares", [0.5, 0.4, 0.2], "must sum to 1"),
+        ("object_px", [20, 20], "the first bound must be below the second one"),
+    ],
+)
+def test_views_that_cannot_be_drawn_are_refused(tmp_path: Path, key: str, value: object, message: str) -> None:
+    """Shares of canvases that do not make up a whole, and sizes between bounds of which the lower is not lower."""
+    with pytest.raises(StreetveilError, match=rf"training\.views.*{key}.*{message}"):
+        load_params(written(tmp_path, changed(f"training.views.{key}", value)))
+
+
 @pytest.mark.parametrize("key", ["default_region", "daily.region"])
 def test_a_region_that_does_not_exist_is_refused(tmp_path: Path, key: str) -> None:
     """The default and the nightly region must be among the regions, and the message lists those."""
@@ -181,13 +214,27 @@ def test_settings_cannot_be_changed_during_a_run(params: Params) -> None:
         params.default_region = "us"
 
 
+OF_TRAINING = ("training", "verifier", "optimisation", "sweep", "profiles", "dataset")
+
+
 def test_the_hash_knows_every_value() -> None:
-    """Changing any single value changes the hash that goes into manifests."""
-    hashes = {Params.model_validate(SHIPPED).sha256()}
+    """Each value that decides what becomes of a picture changes the hash; those that only make models do not."""
+    special: dict[str, object] = {
+        "safety_check": "off",
+        "window_px": 128,
+        "canvas_px": 256,
+        "cells_shares": [0.5, 0.25, 0.25],
+        "object_px": [7, 170],
+        "min_view_share": 0.5,
+    }
+    shipped = Params.model_validate(SHIPPED).sha256()
+    hashes = set()
     changes = 0
     for key, value in leaves(SHIPPED):
         if key in ("default_region", "daily.region"):
             other: object = "us"
+        elif key.rpartition(".")[2] in special:
+            other = special[key.rpartition(".")[2]]
         elif key.endswith("method"):
             other = "mosaic"
         elif key.endswith("base"):
@@ -202,10 +249,15 @@ def test_the_hash_knows_every_value() -> None:
             other = value - 1
         else:
             other = value * 0.99 if isinstance(value, float) else value + 1
-        hashes.add(Params.model_validate(changed(key, other)).sha256())
-        changes += 1
+        new = Params.model_validate(changed(key, other)).sha256()
+        if key.partition(".")[0] in OF_TRAINING:
+            assert new == shipped
+        else:
+            hashes.add(new)
+            changes += 1
     assert changes > 40
-    assert len(hashes) == changes + 1
+    assert len(hashes) == changes
+    assert shipped not in hashes
 
 
 def test_the_hash_ignores_order_and_comments(tmp_path: Path) -> None:
@@ -285,3 +337,35 @@ def test_what_leaves_information_must_be_accepted_by_name(tmp_path: Path) -> Non
         load_params(written(tmp_path, values))
     values["regions"]["eu"]["obfuscation"]["accept_reidentification"] = True
     assert load_params(written(tmp_path, values)).regions["eu"].obfuscation.cell_contrast == 0.5
+
+
+@pytest.mark.parametrize("name", ["rendered", "full"])
+def test_a_profile_changes_what_it_names_alone(params: Params, name: str) -> None:
+    """Epochs, canvases, the numbers of pictures in short trainings and the sets are the profile's; the rest stays."""
+    profile, chosen = params.profiles[name], params.of_profile(name)
+    assert (chosen.training.epochs, chosen.training.canvas_px) == (profile.epochs, profile.canvas_px)
+    assert chosen.sweep.images == chosen.optimisation.images == profile.short_images
+    assert (chosen.dataset.folder is None) == profile.stand_in
+    back = {
+        "training": chosen.training.model_copy(
+            update={"epochs": params.training.epochs, "canvas_px": params.training.canvas_px}
+        ),
+        "sweep": chosen.sweep.model_copy(update={"images": params.sweep.images}),
+        "optimisation": chosen.optimisation.model_copy(update={"images": params.optimisation.images}),
+        "dataset": chosen.dataset.model_copy(update={"folder": params.dataset.folder}),
+    }
+    assert chosen.model_copy(update=back) == params
+    assert chosen.sha256() == params.sha256()
+
+
+def test_a_profile_that_does_not_exist_is_refused(params: Params) -> None:
+    """The message lists those that there are."""
+    with pytest.raises(StreetveilError, match=r"no profile 'fast'.*rendered, full"):
+        params.of_profile("fast")
+
+
+def test_the_full_profile_says_what_training_says(params: Params) -> None:
+    """Whoever reads the settings of training reads what the full profile trains with."""
+    full = params.of_profile("full")
+    assert full.training == params.training
+    assert full.dataset == params.dataset

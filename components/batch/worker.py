@@ -6,6 +6,7 @@ A worker is single-threaded, holds the model, and takes one image after another.
 from __future__ import annotations
 
 import hashlib
+import math
 import signal
 import time
 from dataclasses import dataclass
@@ -96,7 +97,8 @@ def load_blurring(order: WorkOrder) -> Blurring:
     region = params.region(order.region_name)[1]
     recipe = Recipe(region.obfuscation, params.encoding, params.reading, order.run_key)
     cascade = load_cascade(order.bundle, params.detection, order.device)
-    return Blurring(cascade, region, recipe, params.verification.redetect_share)
+    sample_share = params.detection.safety_check.sample_share
+    return Blurring(cascade, region, recipe, params.verification.redetect_share, sample_share)
 
 
 def process_image(order: WorkOrder, blurring: Blurring, journal: Journal, image: ImageRef) -> ImageRow:
@@ -164,15 +166,15 @@ def _write(destination: Storage, path: str, output: bytes) -> float:
 def _published(
     order: WorkOrder, image: ImageRef, attempts: int, blurred: BlurredImage, read_ms: float, write_ms: float
 ) -> ImageRow:
-    picture, found = blurred.picture, blurred.proposals
+    picture, seen, found = blurred.picture, blurred.proposals, blurred.proposals.found
     proposals = tuple(
         Proposal(
             class_name=CLASS_NAMES[found.class_id[i]],
             **dict(zip(("x1", "y1", "x2", "y2"), found.xyxy[i].tolist(), strict=True)),
             stage=int(found.stage[i]),
-            stage1_confidence=float(found.confidence[i]),
-            stage2_confidence=None,
-            secondary_confidence=None,
+            stage1_confidence=float(seen.stage1[i]),
+            stage2_confidence=_known(seen.stage2[i]),
+            secondary_confidence=_known(seen.secondary[i]),
             outcome=str(outcome),
         )
         for i, outcome in enumerate(blurred.outcomes)
@@ -198,6 +200,11 @@ def _published(
         write_ms=write_ms,
         **{f"{stage}_ms": ms for stage, ms in blurred.stage_ms.items()},
     )
+
+
+def _known(confidence: float) -> float | None:
+    """A confidence, or None where nobody was asked."""
+    return None if math.isnan(confidence) else float(confidence)
 
 
 # What a worker process holds between images. Set once by `start_worker`, in the worker only.

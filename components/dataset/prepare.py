@@ -1,6 +1,6 @@
 """The first stage of the chain: labelled sets are read, checked, split and counted.
 
-python -m components.dataset.prepare [FOLDER]
+python -m components.dataset.prepare [--profile NAME] [--out FOLDER]
 
 The folder, `data/prepared` by default, gets a `labels.json` for each part of the split, with paths from the project's
 folder, and the data card. Pictures stay where they are. The same pictures, labels and settings give the same bytes.
@@ -8,6 +8,7 @@ folder, and the data card. Pictures stay where they are. The same pictures, labe
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import sys
@@ -131,10 +132,18 @@ def _refuse_twice(paths: Iterable[str]) -> None:
         known.add(path)
 
 
-if __name__ == "__main__":
-    settings = load_params().dataset
+def main() -> None:
+    """Prepare what a profile learns from."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--profile", default="full")
+    parser.add_argument("--out", type=Path, default=PROJECT_ROOT / "data" / "prepared")
+    given = parser.parse_args()
+    settings = load_params().of_profile(given.profile).dataset
     chosen, real = chosen_sets(settings)
-    if real is None:
+    if real is None and settings.folder is not None:
         print(f"{settings.folder} is not there: {', '.join(s.name for s in chosen)} serve instead", file=sys.stderr)
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else PROJECT_ROOT / "data" / "prepared"
-    print(", ".join(f"{number} {part}" for part, number in prepare(settings, target).items()))
+    print(", ".join(f"{number} {part}" for part, number in prepare(settings, given.out).items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -6,17 +6,23 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from components.detection.cascade import Cascade
 from components.detection.centerface import CenterFace
 from components.detection.detector import Detector
 from components.detection.onnx_runtime import Device
+from components.detection.street import Street
+from components.detection.verifier import Verifier
 from components.detection.yolov8 import YoloV8
 from components.detections import CLASS_IDS
 from components.errors import ModelError
 from components.settings import Detection
 
-_ARCHITECTURES: dict[str, Callable[[bytes, int, Device, str], Detector]] = {"centerface": CenterFace, "yolov8": YoloV8}
+Role = Literal["stage1", "verifier", "safety"]
+
+# Networks of others find one class; which one stands beside the file. Ours know by themselves.
+_OF_ONE_CLASS: dict[str, Callable[[bytes, int, Device, str], Detector]] = {"centerface": CenterFace, "yolov8": YoloV8}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +31,9 @@ class ModelFile:
 
     Attributes:
         detector: its name in the settings, such as "platedet".
-        architecture: how its output is read, a key of `_ARCHITECTURES`.
-        class_name: what it finds.
+        architecture: how its output is read, centerface, yolov8, street or verifier.
+        classes: what it finds, names with commas between.
+        role: what it is in the cascade: stage1, verifier, or safety, the secondary check.
         path: where the file lies.
         sha256: the pinned hash, hex.
         source, licence: where it comes from, and under which terms.
@@ -34,11 +41,12 @@ class ModelFile:
 
     detector: str
     architecture: str
-    class_name: str
+    classes: str
     path: Path
     sha256: str
     source: str
     licence: str
+    role: Role = "stage1"
 
     def read(self) -> bytes:
         """The file's bytes, if they are the pinned ones; what was hashed is what will be run.
@@ -79,15 +87,32 @@ def load_cascade(bundle: Bundle, settings: Detection, device: Device = "cpu") ->
     """Verify every file of a bundle and load it.
 
     Raises:
-        ModelError: a file is missing, changed, of an unknown kind, or not loadable.
+        ModelError: a file is missing, changed, of an unknown kind, or not loadable, or the files make no cascade.
     """
-    return Cascade(tuple(_load(file, settings, device) for file in bundle.files), settings)
+    parts = {role: [file for file in bundle.files if file.role == role] for role in get_args(Role)}
+    if not parts["stage1"] or len(parts["verifier"]) > 1 or sum(map(len, parts.values())) != len(bundle.files):
+        roles = ", ".join(file.role for file in bundle.files) or "no file"
+        raise ModelError(
+            f"{bundle.name} {bundle.version} has {roles}; it needs stage1, may have one verifier and any number of "
+            "safety, and nothing else: register it again"
+        )
+    if any(file.architecture != "verifier" for file in parts["verifier"]):
+        raise ModelError(f"{parts['verifier'][0].path.name}: is no verifier; register the version again")
+    verifiers = [Verifier(file.read(), device, file.detector) for file in parts["verifier"]]
+    return Cascade(
+        tuple(_detector(file, settings, device) for file in parts["stage1"]),
+        settings,
+        verifiers[0] if verifiers else None,
+        tuple(_detector(file, settings, device) for file in parts["safety"]),
+    )
 
 
-def _load(file: ModelFile, settings: Detection, device: Device) -> Detector:
-    if file.architecture not in _ARCHITECTURES or file.class_name not in CLASS_IDS:
-        raise ModelError(f"{file.path.name}: unknown architecture {file.architecture!r} or class {file.class_name!r}")
+def _detector(file: ModelFile, settings: Detection, device: Device) -> Detector:
+    if file.architecture == "street":
+        return Street(file.read(), device, file.detector)
+    if file.architecture not in _OF_ONE_CLASS or file.classes not in CLASS_IDS:
+        raise ModelError(f"{file.path.name}: unknown architecture {file.architecture!r} or class {file.classes!r}")
     if file.detector not in settings.tile_px:
         raise ModelError(f"{file.detector}: no detection.tile_px for it in params.yaml; add one")
-    detector_of = _ARCHITECTURES[file.architecture]
-    return detector_of(file.read(), CLASS_IDS[file.class_name], device, file.detector)
+    detector_of = _OF_ONE_CLASS[file.architecture]
+    return detector_of(file.read(), CLASS_IDS[file.classes], device, file.detector)

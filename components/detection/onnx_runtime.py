@@ -41,7 +41,7 @@ class Session:
         options.log_severity_level = 3
         self.name = name
         try:
-            network = _self_contained(name, model_bytes, free_inputs or {})
+            network = self_contained(name, model_bytes, free_inputs or {})
             self._session = onnxruntime.InferenceSession(
                 network, options, providers=[_PROVIDERS[resolve_device(device)]]
             )
@@ -83,7 +83,7 @@ def resolve_device(device: Device) -> Literal["cpu", "cuda"]:
     return device
 
 
-def _self_contained(name: str, model_bytes: bytes, free_inputs: Mapping[str, Sequence[str | int]]) -> bytes:
+def self_contained(name: str, model_bytes: bytes, free_inputs: Mapping[str, Sequence[str | int]]) -> bytes:
     """The network, if all of it is in the verified bytes, with named instead of fixed dimensions where asked.
 
     Raises:

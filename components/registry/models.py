@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CHAMPION, PREVIOUS = "champion", "previous"
 _EXPERIMENT = "streetveil"
 _PYFUNC_CODE = Path(__file__).with_name("pyfunc_model.py")
-_FILE_TAGS = ("detector", "architecture", "class_name", "sha256", "source", "licence")
+_FILE_TAGS = ("detector", "architecture", "classes", "role", "sha256", "source", "licence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,11 @@ class Registry:
             The new version.
 
         Raises:
-            ModelError: a file is missing or differs from its hash.
+            ModelError: a file is missing or differs from its hash, or two have one name.
         """
+        names = [file.path.name for file in files]
+        if len(set(names)) < len(names):
+            raise ModelError(f"two of the files {', '.join(names)} have one name, by which they are stored; rename one")
         mlflow = _mlflow(self.tracking_uri)
         client = self._client()
         for file in files:
@@ -134,7 +137,9 @@ class Registry:
                 artifacts=copies,
                 signature=signature,
                 pip_requirements=[],
-                model_config={file.path.name: [file.detector, file.architecture, file.class_name] for file in files},
+                model_config={
+                    file.path.name: [file.detector, file.architecture, file.classes, file.role] for file in files
+                },
             )
 
 
@@ -143,9 +148,8 @@ def _files_of(tags: dict[str, str], folder: Path) -> tuple[ModelFile, ...]:
     if not names:
         raise ModelError(f"the version's tags name no file with a sha256 (in {folder}); register it with streetveil")
     try:
-        return tuple(
-            ModelFile(path=_find(folder, name), **{tag: tags[f"{name}.{tag}"] for tag in _FILE_TAGS}) for name in names
-        )
+        told = [(name, {tag: tags[f"{name}.{tag}"] for tag in _FILE_TAGS}) for name in names]
+        return tuple(ModelFile(path=_find(folder, name), **values) for name, values in told)  # type: ignore[arg-type]
     except KeyError as error:
         raise ModelError(f"the version lacks the tag {error}; register it with streetveil") from error
 

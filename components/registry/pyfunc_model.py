@@ -27,10 +27,10 @@ class StreetveilDetector(PythonModel):
 
         params = load_params()
         files = []
-        for name, (detector, architecture, class_name) in context.model_config.items():
+        for name, (detector, architecture, classes, role) in context.model_config.items():
             path = Path(context.artifacts[name])
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
-            files.append(ModelFile(detector, architecture, class_name, path, digest, "registry", "see tags"))
+            files.append(ModelFile(detector, architecture, classes, path, digest, "registry", "see tags", role))
         self._region = params.region(None)[1]
         self._cascade = load_cascade(Bundle("streetveil-detector", "?", tuple(files)), params.detection)
 

@@ -1,6 +1,10 @@
 """Train the high-recall detector: any number of calls, each as long as there is time, end in the same weights.
 
-python -m components.training.stage1 [--prepared FOLDER] [--out FOLDER] [--weights FILE.npz] [--max-seconds N]
+python -m components.training.stage1 --prepared FOLDER --taught FILE --out FOLDER [--profile NAME] [--weights FILE.npz]
+    [--device cpu|0] [--max-seconds N]
+
+What is needed to go on stands beside the output, in a folder named after everything that decides what is learnt; other
+settings or pictures begin another one. Exit status 75: stopped by --max-seconds, call it again.
 """
 
 from __future__ import annotations
@@ -8,6 +12,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Sequence
@@ -18,15 +23,18 @@ from typing import Any
 from components.dataset.labels import read_labels
 from components.detections import CLASS_NAMES
 from components.errors import StreetveilError
+from components.evaluation.sightings import Sightings, read_sightings
 from components.settings import PROJECT_ROOT, Params, Training, load_params
 from components.training.checkpoint import Arrays, parts, read_arrays, write_arrays
 from components.training.images import TrainingImage, images_sha256, training_image
 from components.training.operating_point import OperatingPoint, best_index
+from components.training.teachers import filled
 from components.training.yolo.loop import RecallTraining
 
 BEST = "best.npz"
 STATE = "state.npz"
 HISTORY = "history.json"
+UNFINISHED = 75  # as sendmail's EX_TEMPFAIL: the same command gets further
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,8 @@ def train_stage1(
     device: str = "cpu",
     workers: int = 0,
     max_seconds: float | None = None,
+    teachers: Sequence[Path] = (),
+    threads: int = 1,
 ) -> Stage1:
     """Train, or go on where an earlier call with the same settings, pictures and weights has stopped.
 
@@ -83,6 +93,8 @@ def train_stage1(
         first_weights: a file of weights (.npz) to start from; drawn from the seed if left out.
         device: cpu, or the number of a CUDA device.
         workers: processes that read pictures, on CUDA.
+        teachers: files of weights of trained networks, whose answers are learnt from beside the labels.
+        threads: for torch on a CPU.
         max_seconds: after the epoch in which these have passed, it stops; the next call goes on.
 
     Raises:
@@ -91,7 +103,7 @@ def train_stage1(
     if not training or not validation:
         raise StreetveilError("there is nothing to train on, or to validate with: run the prepare stage first")
     history: list[Epoch] = []
-    identity = _identity(settings, training, validation, first_weights)
+    identity = _identity(settings, training, validation, first_weights, teachers)
     state = _state(folder, identity, history)
     started = last = time.monotonic()
 
@@ -108,7 +120,17 @@ def train_stage1(
         first = read_arrays(first_weights)[0] if first_weights and state is None else None
         with tempfile.TemporaryDirectory() as scratch:
             RecallTraining(
-                settings, training, validation, first, state, device, workers, Path(scratch), after_epoch=keep
+                settings,
+                training,
+                validation,
+                first,
+                state,
+                device,
+                workers,
+                Path(scratch),
+                after_epoch=keep,
+                teachers=[read_arrays(file)[0] for file in teachers],
+                threads=threads,
             ).train()
     return Stage1(folder / BEST, tuple(history), _chosen(history), len(history) >= settings.epochs)
 
@@ -145,44 +167,78 @@ def _identity(
     training: Sequence[TrainingImage],
     validation: Sequence[TrainingImage],
     first_weights: Path | None,
+    teachers: Sequence[Path] = (),
 ) -> str:
     """Hash of everything that decides what is learnt."""
     digest = hashlib.sha256(settings.model_dump_json().encode())
     for split in (training, validation):
         digest.update(images_sha256(split).encode())
-    digest.update(first_weights.read_bytes() if first_weights else b"")
+    for weights in (first_weights, *teachers):
+        digest.update(weights.read_bytes() if weights else b"")
     return digest.hexdigest()
 
 
-def _part(prepared: Path, name: str, params: Params) -> list[TrainingImage]:
-    """One part of the split, with the smallest objects that the default region hides."""
+def training_images(prepared: Path, name: str, params: Params, lessons: Sightings | None = None) -> list[TrainingImage]:
+    """One part of the split, with the smallest objects that the default region hides.
+
+    Args:
+        prepared: the folder that the prepare stage has written.
+        name: train or val.
+        params: all settings.
+        lessons: what teachers have seen, to fill in the labels that are missing; without, these stay missing.
+
+    Raises:
+        StreetveilError: the teachers have not looked at every picture.
+    """
     region = params.region(None)[1]
     min_px = {class_name: region.rule(class_name).min_px for class_name in CLASS_NAMES}
-    labels = read_labels(prepared / f"{name}.json", folder="")
-    return [training_image(image, PROJECT_ROOT, min_px) for image in labels]
+    images = [
+        (image.path, training_image(image, PROJECT_ROOT, min_px))
+        for image in read_labels(prepared / f"{name}.json", folder="")
+    ]
+    if lessons is None:
+        return [image for _, image in images]
+    untaught = next((path for path, _ in images if path not in lessons), None)
+    if untaught is not None:
+        raise StreetveilError(f"no teacher has looked at {untaught}: run components.training.teachers to its end first")
+    return [filled(image, lessons[path], params.training.teachers) for path, image in images]
 
 
 def main() -> None:
     """Train on what the prepare stage has written."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--prepared", type=Path, default=PROJECT_ROOT / "data" / "prepared")
-    parser.add_argument("--out", type=Path, default=PROJECT_ROOT / "data" / "training" / "stage1")
+    parser.add_argument("--profile", default="full")
+    parser.add_argument("--prepared", type=Path, required=True)
+    parser.add_argument("--taught", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--workers", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--max-seconds", type=float)
     given = parser.parse_args()
-    params = load_params()
-    splits = {name: _part(given.prepared, name, params) for name in ("train", "val")}
+    params = load_params().of_profile(given.profile)
+    lessons = read_sightings(given.taught) if params.training.teachers.fill else None
+    splits = {name: training_images(given.prepared, name, params, lessons) for name in ("train", "val")}
+    identity = _identity(params.training, splits["train"], splits["val"], given.weights)
+    work = given.out.with_name(f"{given.out.name}.work") / identity[:12]
     trained = train_stage1(
         params.training,
         splits["train"],
         splits["val"],
-        given.out,
+        work,
         given.weights,
         given.device,
+        given.workers,
         max_seconds=given.max_seconds,
+        threads=given.threads,
     )
     print(f"{len(trained.history)} of {params.training.epochs} epochs; kept {trained.chosen}")
+    if not trained.finished:
+        raise SystemExit(UNFINISHED)
+    given.out.mkdir(parents=True, exist_ok=True)
+    for name in (BEST, HISTORY):
+        shutil.copyfile(work / name, given.out / name)
 
 
 if __name__ == "__main__":

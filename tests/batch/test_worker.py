@@ -14,11 +14,14 @@ from PIL import Image
 from components import blurring as blurring_module
 from components.batch import worker
 from components.batch.journal import Journal
-from components.batch.manifest import PUBLISHED, QUARANTINED, ImageRow
+from components.batch.manifest import PUBLISHED, QUARANTINED, ImageRow, commit_manifest, read_rows
 from components.batch.sources import list_images
 from components.batch.storage import LocalStorage
 from components.batch.worker import WorkOrder, load_blurring, process_image
+from components.detection.cascade import Proposals
+from components.detections import FACE, LICENSE_PLATE, Detections
 from components.errors import Reason, StreetveilError
+from components.settings import Params
 from tests.conftest import encoded
 from tests.toy_model import scene
 
@@ -45,6 +48,60 @@ def test_an_image_is_published_with_all_that_is_known_of_it(order: MakeOrder, rn
     output = np.asarray(Image.open(io.BytesIO(made.destination.read("a.png"))))
     for x1, y1, x2, y2 in boxes:
         assert np.abs(output[y1:y2, x1:x2].astype(int) - pixels[y1:y2, x1:x2]).mean() > 20
+
+
+class Scripted:
+    """A cascade whose stages have said what they are told."""
+
+    def __init__(self, seen: Proposals) -> None:
+        self.seen = seen
+        self.sampled: list[bool] = []
+
+    def examine(self, pixels: object, region: object, wraps: bool, sampled: bool) -> Proposals:
+        """What it was told, whatever the picture."""
+        self.sampled.append(sampled)
+        return self.seen
+
+
+def test_each_stage_has_its_own_confidence_in_the_manifest(order: MakeOrder, rng: np.random.Generator) -> None:
+    """A row lists what each stage has said of a proposal, which one decided, and None for those that were not asked."""
+    made = order()
+    (made.source / "a.png").write_bytes(encoded(scene(rng)[0]))
+    nan = float("nan")
+    said = np.array([[0.25, 0.0625, 0.75], [0.5, 0.625, nan], [0, nan, 0.5], [0.125, 0.125, 0.25]], np.float32)
+    boxes = [[4 + 30 * i, 20, 24 + 30 * i, 40] for i in range(4)]
+    found = Detections.of(boxes, [0.75, 0.625, 0.5, 0.125], [FACE, FACE, LICENSE_PLATE, FACE], [3, 2, 3, 1])
+    cascade = Scripted(Proposals(found, *said.T))
+    made_blurring = replace(load_blurring(made), cascade=cascade, redetect_share=0.0)  # type: ignore[arg-type]
+    (image,) = list_images(made.source, Path("/nowhere"))
+    process_image(made, made_blurring, Journal(made.destination, "shard"), image)
+    commit_manifest(made.destination, "shard", Journal(made.destination, "shard").rows().values())  # type: ignore[arg-type]
+    listed = [
+        (p.stage, p.stage1_confidence, p.stage2_confidence, p.secondary_confidence, p.outcome)
+        for p in read_rows(made.destination)["a.png"].proposals
+    ]
+    assert listed == [
+        (3, 0.25, 0.0625, 0.75, "blurred"),
+        (2, 0.5, 0.625, None, "blurred"),
+        (3, 0.0, None, 0.5, "blurred"),
+        (1, 0.125, 0.125, 0.25, "below_threshold"),
+    ]
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_settings_say_how_many_pictures_are_looked_at_as_a_whole(
+    order: MakeOrder, params: Params, rng: np.random.Generator, share: float
+) -> None:
+    """A worker takes the sample's share from the settings: with 1 every picture is in it, with 0 none."""
+    check = params.detection.safety_check.model_copy(update={"sample_share": share})
+    detection = params.detection.model_copy(update={"safety_check": check})
+    made = order(params=params.model_copy(update={"detection": detection}))
+    (made.source / "a.png").write_bytes(encoded(scene(rng)[0]))
+    cascade = Scripted(Proposals.of_stage1(Detections.empty()))
+    (image,) = list_images(made.source, Path("/nowhere"))
+    made_blurring = replace(load_blurring(made), cascade=cascade)  # type: ignore[arg-type]
+    process_image(made, made_blurring, Journal(made.destination, "shard"), image)
+    assert set(cascade.sampled) == {share == 1}
 
 
 def test_the_attempt_is_counted_before_the_file_is_decoded(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from components.dataset import prepare as module
 from components.dataset import rendered_set
 from components.dataset.labels import LabelledImage, read_labels
 from components.dataset.prepare import chosen_sets, prepare
@@ -250,3 +252,45 @@ def test_impossible_settings_are_refused(changes: dict[str, object], message: st
     """Shares without training, too many bits, unknown formats and patterns that name no video are no settings."""
     with pytest.raises(ValueError, match=message):
         dataset(**changes)
+
+
+@pytest.mark.parametrize(("profile", "count"), [("full", 30), ("rendered", 20)])
+def test_the_command_prepares_what_a_profile_learns_from(
+    profile: str,
+    count: int,
+    params: Params,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The full profile takes the real sets, and the rendered one the stand-ins, though the real ones are there."""
+    labelled(tmp_path / "real" / "set", {f"{i}.png": pattern(i) for i in range(30)})
+    labelled(tmp_path / "stand-in", {f"{i}.png": pattern(i + 100) for i in range(20)})
+    stand_in = {"name": "stand-in", "format": "labels_json", "pictures": "stand-in"}
+    settings = params.model_copy(update={"dataset": dataset(stand_in_sets=[stand_in])})
+    run_in(tmp_path, settings, monkeypatch, profile)
+    assert sum(len(images) for images in read(tmp_path / "out").values()) == count
+    assert capsys.readouterr().err == ""
+
+
+def test_the_command_tells_that_stand_ins_serve(
+    params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the real pictures are absent the full profile says so, and goes on with the others."""
+    labelled(tmp_path / "stand-in", {f"{i}.png": pattern(i + 100) for i in range(20)})
+    stand_in = {"name": "stand-in", "format": "labels_json", "pictures": "stand-in"}
+    settings = params.model_copy(update={"dataset": dataset(stand_in_sets=[stand_in])})
+    run_in(tmp_path, settings, monkeypatch, "full")
+    assert "real is not there: stand-in serve instead" in capsys.readouterr().err
+    assert sum(len(images) for images in read(tmp_path / "out").values()) == 20
+    with pytest.raises(StreetveilError, match="no profile 'fast'"):
+        run_in(tmp_path, settings, monkeypatch, "fast")
+
+
+def run_in(project: Path, settings: Params, monkeypatch: pytest.MonkeyPatch, profile: str) -> None:
+    """The command, with another folder for the project's."""
+    monkeypatch.setattr(module, "load_params", lambda: settings)
+    monkeypatch.setattr(module, "chosen_sets", lambda settings, *_: chosen_sets(settings, project))
+    monkeypatch.setattr(module, "prepare", lambda settings, out: prepare(settings, out, project))
+    monkeypatch.setattr(sys, "argv", ["prepare", "--profile", profile, "--out", str(project / "out")])
+    module.main()

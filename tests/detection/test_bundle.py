@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from components.detection.shipped import shipped_files
 from components.detections import FACE, LICENSE_PLATE
 from components.errors import ModelError
 from components.settings import Params
+from tests.detection.test_verifier import constant
 from tests.toy_model import model_file, scene, toy_onnx
 
 
@@ -81,7 +83,7 @@ def test_one_bad_file_keeps_the_whole_bundle_from_loading(file: ModelFile, param
     ("change", "message"),
     [
         ({"architecture": "yolov99"}, "unknown architecture 'yolov99'"),
-        ({"class_name": "dog"}, "class 'dog'"),
+        ({"classes": "dog"}, "class 'dog'"),
         ({"detector": "newface"}, r"newface: no detection\.tile_px .*add one"),
     ],
 )
@@ -89,6 +91,49 @@ def test_what_a_network_is_must_be_known(file: ModelFile, params: Params, change
     """An unknown architecture or class, and a detector without a tile size, are refused by name."""
     with pytest.raises(ModelError, match=message):
         load(replace(file, **change), params)
+
+
+@pytest.mark.parametrize(
+    ("roles", "told"),
+    [
+        ((), "no file"),
+        (("safety",), "safety"),
+        (("verifier", "safety"), "verifier, safety"),
+        (("stage1", "verifier", "verifier"), "stage1, verifier, verifier"),
+        (("stage1", "stage2"), "stage1, stage2"),
+    ],
+)
+def test_files_that_make_no_cascade_are_refused(
+    file: ModelFile, params: Params, roles: tuple[Any, ...], told: str
+) -> None:
+    """Without stage 1, with two verifiers or with an unknown role nothing is loaded, and one line says why."""
+    files = tuple(replace(file, role=role) for role in roles)
+    with pytest.raises(ModelError, match=f"b 1 has {told}; it needs stage1.*register it again") as refused:
+        load_cascade(Bundle("b", "1", files), params.detection)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_verifier_must_be_one(file: ModelFile, params: Params) -> None:
+    """A detector in the verifier's place is refused before it is asked."""
+    with pytest.raises(ModelError, match=r"face\.onnx: is no verifier"):
+        load_cascade(Bundle("b", "1", (file, replace(file, role="verifier"))), params.detection)
+
+
+def test_every_file_takes_the_place_of_its_role(toy: Bundle, params: Params, tmp_path: Path) -> None:
+    """Stage 1, the verifier and the secondary check each get the files that are meant for them, in any order."""
+    verifier = replace(
+        model_file(tmp_path / "verifier.onnx", constant(0.25, 0.75), detector="judge"),
+        architecture="verifier",
+        classes="face,license_plate",
+        role="verifier",
+    )
+    face, plate = toy.files
+    safety = replace(plate, detector="platedet", role="safety")
+    cascade = load_cascade(Bundle("b", "1", (safety, verifier, face)), params.detection)
+    assert [detector.name for detector in cascade.detectors] == ["centerface"]
+    assert [detector.name for detector in cascade.safety] == ["platedet"]
+    assert cascade.verifier is not None
+    assert cascade.verifier.name == "judge"
 
 
 def test_a_hashed_file_that_is_no_network_is_refused(tmp_path: Path, params: Params) -> None:
@@ -104,7 +149,7 @@ def test_each_network_finds_its_own_class(toy: Bundle, params: Params, rng: np.r
     region = params.regions["strict"]
     assert set(cascade.propose(pixels, region).class_id.tolist()) == {FACE}
     swapped = tuple(
-        replace(f, class_name={"face": "license_plate", "license_plate": "face"}[f.class_name]) for f in toy.files
+        replace(f, classes={"face": "license_plate", "license_plate": "face"}[f.classes]) for f in toy.files
     )
     cascade = load_cascade(Bundle("b", "1", swapped), params.detection)
     assert set(cascade.propose(pixels, region).class_id.tolist()) == {LICENSE_PLATE}
@@ -115,4 +160,4 @@ def test_the_shipped_files_are_the_pinned_ones() -> None:
     files = shipped_files()
     for file in files:
         assert len(file.read()) > 1_000_000
-    assert {file.class_name for file in files} == {"face", "license_plate"}
+    assert {file.classes for file in files} == {"face", "license_plate"}

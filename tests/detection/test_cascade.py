@@ -1,20 +1,23 @@
-"""The shipped detectors see, and a model that does not see is found out."""
+"""The shipped detectors see, a model that does not see is found out, and each of the three looks has its say."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from components.detection.bundle import Bundle, load_cascade
 from components.detection.cascade import Cascade
+from components.detection.region_rules import Outcome, decide
 from components.detection.sanity import SANITY_PICTURES, check_sanity
 from components.detection.shipped import shipped_files
-from components.detections import FACE, LICENSE_PLATE, Boxes, Detections, iou
+from components.detections import FACE, LICENSE_PLATE, Boxes, Detections, iou, pixel_mask
 from components.errors import ModelError
 from components.imaging.reading import Pixels
-from components.settings import Params
+from components.settings import Params, Region
 from tests.toy_model import SQUARE_PX, scene
 
 
@@ -149,3 +152,250 @@ def test_a_sanity_picture_that_is_missing_is_an_error(shipped: Cascade, params: 
     missing = replace(SANITY_PICTURES[0], file="nowhere.jpg")
     with pytest.raises(FileNotFoundError):
         check_sanity(shipped, params.regions["eu"], params.reading, (missing,))
+
+
+# The three looks
+
+PICTURE = np.full((200, 240, 3), 120, np.uint8)
+WINDOW = (160, 160, 3)  # one window on its canvas
+
+
+class ByShape:
+    """A detector that finds something else in each shape of picture."""
+
+    name = "platedet"
+
+    def __init__(self, found: dict[tuple[int, ...], Detections]) -> None:
+        self.found = found
+        self.shown: list[tuple[int, ...]] = []
+
+    def detect(self, pixels: Pixels, threshold: float) -> Detections:
+        """What it has for this shape, if anything."""
+        self.shown.append(pixels.shape)
+        found = self.found.get(pixels.shape, Detections.empty())
+        return found.select(found.confidence >= threshold)
+
+
+@dataclass
+class Judge:
+    """A verifier that says what it is told, in the order of its proposals."""
+
+    says: Sequence[float]
+    asked: list[tuple[Pixels, Detections, bool]] = field(default_factory=list)
+
+    def verify(self, pixels: Pixels, proposals: Detections, wraps: bool = False) -> np.ndarray:
+        """One confidence for each proposal."""
+        self.asked.append((pixels, proposals, wraps))
+        return np.array(self.says, np.float32)
+
+
+def looks(params: Params, found: Detections, judge: Judge | None = None, *safety: Any) -> Cascade:
+    """A cascade of scripted networks."""
+    return Cascade((Fixed("centerface", found),), params.detection, judge, safety)  # type: ignore[arg-type]
+
+
+def asking(params: Params, safety_check: str, **changes: object) -> Region:
+    """The rules of "eu" with a secondary check."""
+    return params.regions["eu"].model_copy(update={"safety_check": safety_check, **changes})
+
+
+def one(confidence: float = 0.5, class_id: int = FACE) -> Detections:
+    """One proposal of 40 px."""
+    return Detections.of([100, 100, 140, 140], confidence, class_id)
+
+
+def test_the_verifier_has_the_last_word(params: Params) -> None:
+    """Its confidence decides whatever stage 1 had said, orders the list, and marks only what it confirms as its own."""
+    found = Detections.of([[10, 10, 30, 30], [100, 100, 140, 140]], [0.75, 0.125], [FACE, LICENSE_PLATE])
+    judge = Judge([0.125, 0.875])
+    seen = looks(params, found, judge).examine(PICTURE, asking(params, "rejected"), wraps=False)
+    assert seen.found.confidence.tolist() == seen.stage2.tolist() == [0.875, 0.125]
+    assert seen.found.stage.tolist() == [2, 1]
+    assert seen.found.class_id.tolist() == [LICENSE_PLATE, FACE]
+    assert seen.found.xyxy.tolist() == [[100, 100, 140, 140], [10, 10, 30, 30]]
+    assert seen.stage1.tolist() == [0.125, 0.75]
+    assert np.isnan(seen.secondary).all()
+    ((pixels, proposals, wraps),) = judge.asked
+    assert pixels is PICTURE
+    assert proposals.xyxy.tolist() == found.xyxy.tolist()
+    assert not wraps
+
+
+def test_without_verifier_stage_1_has_the_last_word(params: Params) -> None:
+    """A model of detectors alone proposes what they find, as surely as they do, and nobody else has said anything."""
+    found = Detections.of([[10, 10, 30, 30], [100, 100, 140, 140]], [0.125, 0.75], FACE)
+    for safety_check in ("off", "rejected", "whole"):
+        seen = looks(params, found).examine(PICTURE, asking(params, safety_check), sampled=True)
+        assert seen.found.confidence.tolist() == seen.stage1.tolist() == [0.75, 0.125]
+        assert seen.found.xyxy.tolist() == found.xyxy[::-1].tolist()
+        assert seen.found.stage.tolist() == [1, 1]
+        assert np.isnan([seen.stage2, seen.secondary]).all()
+
+
+def test_what_the_verifier_rejects_and_others_are_sure_of_is_put_back(params: Params) -> None:
+    """A sure answer gives its confidence and stage 3, and the box covers what was proposed and what was seen."""
+    again = Fixed("platedet", Detections.of([30, 40, 120, 126], 0.5, FACE))
+    found = Detections.concatenate([Detections.of([10, 10, 30, 30], 0.75, FACE), one(0.625)])
+    region = asking(params, "rejected")
+    seen = looks(params, found, Judge([0.375, 0.0625]), again).examine(PICTURE, region)
+    assert seen.found.xyxy.tolist() == [[95, 100, 140, 143], [10, 10, 30, 30]]
+    assert seen.found.confidence.tolist() == [0.5, 0.375]
+    assert seen.found.stage.tolist() == [3, 2]
+    assert seen.stage1.tolist() == [0.625, 0.75]
+    assert seen.stage2.tolist() == [0.0625, 0.375]
+    assert seen.secondary[0] == 0.5
+    assert np.isnan(seen.secondary[1])
+    assert decide(seen.found, region) == [Outcome.BLURRED] * 2
+    assert again.shown == [WINDOW]
+
+
+@pytest.mark.parametrize("class_id", [FACE, LICENSE_PLATE])
+def test_each_class_has_its_own_bound_for_being_sure(params: Params, class_id: int) -> None:
+    """From sure_from of its class on a proposal is put back; the other class's bound does not count."""
+    values = params.detection.safety_check.model_dump()
+    values["sure_from"] = {"face": 0.375, "license_plate": 0.625}
+    check = type(params.detection.safety_check).model_validate(values)
+    bound = (0.375, 0.625)[class_id]
+    for confidence in (bound, bound - 0.0625):
+        again = Fixed("platedet", Detections.of([40, 40, 120, 120], confidence, class_id))
+        cascade = looks(params, one(class_id=class_id), Judge([0.0625]), again)
+        cascade = replace(cascade, settings=params.detection.model_copy(update={"safety_check": check}))
+        seen = cascade.examine(PICTURE, asking(params, "rejected"))
+        assert seen.found.stage.tolist() == [3 if confidence == bound else 1]
+
+
+@pytest.mark.parametrize("confidence", [0.25, 0.0])
+def test_what_others_doubt_stays_rejected(params: Params, confidence: float) -> None:
+    """An unsure answer, and none, are listed and change neither the verifier's word nor the box."""
+    again = Fixed("platedet", Detections.of([30, 40, 120, 126], 0.25, FACE) if confidence else Detections.empty())
+    seen = looks(params, one(), Judge([0.0625]), again).examine(PICTURE, asking(params, "rejected"))
+    assert seen.secondary.tolist() == [confidence]
+    assert seen.found.confidence.tolist() == [0.0625]
+    assert seen.found.xyxy.tolist() == [[100, 100, 140, 140]]
+    assert seen.found.stage.tolist() == [1]
+
+
+def test_only_what_is_rejected_and_not_hopeless_is_asked_about(params: Params) -> None:
+    """From asked_from up to the region's threshold, and of the classes that the region hides, others are asked."""
+    region, check = asking(params, "rejected"), params.detection.safety_check
+    only_plates = asking(params, "rejected", classes=("license_plate",))
+    for confidence, rules, is_asked in (
+        (check.asked_from, region, True),
+        (check.asked_from * 0.9, region, False),
+        (region.face.threshold * 0.99, region, True),
+        (region.face.threshold, region, False),
+        (region.face.threshold * 0.99, only_plates, False),
+        (0.9, only_plates, False),
+    ):
+        again = Fixed("platedet", Detections.empty())
+        seen = looks(params, one(), Judge([confidence]), again).examine(PICTURE, rules)
+        assert len(again.shown) == is_asked, confidence
+        assert np.isnan(seen.secondary[0]) != is_asked
+
+
+def test_what_stage_1_alone_rejects_is_asked_about_too(params: Params) -> None:
+    """Without verifier the secondary check looks at what stage 1 was not sure enough of."""
+    again = Fixed("platedet", Detections.of([40, 40, 120, 120], 0.75, FACE))
+    seen = looks(params, one(0.125), None, again).examine(PICTURE, asking(params, "rejected"))
+    assert seen.found.confidence.tolist() == [0.75]
+    assert np.isnan(seen.stage2).all()
+
+
+@pytest.mark.parametrize(("safety_check", "wraps"), [("off", False), ("rejected", True), ("whole", True)])
+def test_where_there_is_no_secondary_check_nobody_is_asked(params: Params, safety_check: str, wraps: bool) -> None:
+    """A region that wants none, and a panorama, get the verifier's word alone."""
+    again = Fixed("platedet", Detections.of([40, 40, 120, 120], 0.75, FACE))
+    judge = Judge([0.0625])
+    seen = looks(params, one(), judge, again).examine(PICTURE, asking(params, safety_check), wraps)
+    assert not again.shown
+    assert np.isnan(seen.secondary).all()
+    assert seen.found.confidence.tolist() == [0.0625]
+    assert [wrapped for _, _, wrapped in judge.asked] == [wraps]
+
+
+@pytest.mark.parametrize(
+    ("safety_check", "sampled", "shown"),
+    [
+        ("off", True, [PICTURE.shape]),
+        ("rejected", True, [WINDOW, PICTURE.shape]),
+        ("whole", False, [WINDOW, PICTURE.shape]),
+        ("whole", True, [WINDOW, PICTURE.shape]),
+    ],
+)
+def test_a_look_at_the_whole_adds_what_stage_1_never_saw(
+    params: Params, safety_check: str, sampled: bool, shown: list[tuple[int, ...]]
+) -> None:
+    """Sure finds elsewhere are new proposals of stage 3, unsure ones are not, and the windows are looked at as well."""
+    elsewhere = Detections.of([[10, 10, 40, 40], [180, 20, 210, 50]], [0.75, 0.375], [LICENSE_PLATE, FACE])
+    again = ByShape({PICTURE.shape: elsewhere})
+    region = asking(params, safety_check)
+    seen = looks(params, one(), Judge([0.0625]), again).examine(PICTURE, region, sampled=sampled)
+    assert again.shown == shown
+    assert seen.found.xyxy.tolist() == [[10, 10, 40, 40], [100, 100, 140, 140]]
+    assert seen.found.class_id.tolist() == [LICENSE_PLATE, FACE]
+    assert seen.found.confidence.tolist() == [0.75, 0.0625]
+    assert seen.found.stage.tolist() == [3, 1]
+    assert seen.stage1.tolist() == [0, 0.5]
+    assert np.isnan(seen.stage2[0])
+    assert seen.secondary.tolist() == [0.75, 0]
+    assert decide(seen.found, region) == [Outcome.BLURRED, Outcome.BELOW_THRESHOLD]
+
+
+def test_a_look_at_the_whole_puts_back_what_was_rejected(params: Params) -> None:
+    """A sure find at a rejected proposal's place raises it and adds no second one; the surer of two looks counts."""
+    for window, whole in ((0.25, 0.75), (0.875, 0.625), (0.625, 0.25)):
+        again = ByShape(
+            {
+                WINDOW: Detections.of([30, 40, 120, 120], window, FACE),
+                PICTURE.shape: Detections.of([100, 98, 140, 140], whole, FACE),
+            }
+        )
+        seen = looks(params, one(), Judge([0.0625]), again).examine(PICTURE, asking(params, "whole"))
+        assert seen.found.confidence.tolist() == seen.secondary.tolist() == [max(window, whole)]
+        assert seen.found.stage.tolist() == [3]
+        assert seen.found.xyxy.tolist() == [[95 if window >= 0.5 else 100, 98 if whole >= 0.5 else 100, 140, 140]]
+
+
+def test_all_that_a_look_at_the_whole_is_sure_of_is_covered(params: Params) -> None:
+    """Neither a surer proposal that shows a part of an object nor a neighbour at its place lets any of it be seen."""
+    whole = Detections.of([[100, 60, 140, 150], [125, 100, 165, 140]], [0.75, 0.625], FACE)
+    for verified in (0.875, 0.0625):
+        again = ByShape({PICTURE.shape: whole})
+        region = asking(params, "whole")
+        seen = looks(params, one(), Judge([verified]), again).examine(PICTURE, region)
+        assert seen.found.confidence[0] == max(verified, 0.75)
+        blurred = seen.found.select([outcome is Outcome.BLURRED for outcome in decide(seen.found, region)])
+        hidden = pixel_mask(blurred.xyxy, 240, 200)
+        assert hidden[pixel_mask(whole.xyxy, 240, 200)].all()
+        assert seen.found.stage[0] == (2 if verified == 0.875 else 3)
+
+
+def test_the_list_is_in_the_order_of_the_last_confidence(params: Params, rng: np.random.Generator) -> None:
+    """However the looks change the order, every column moves with its proposal and the strongest comes first."""
+    boxes = np.array([[20 * i, 20 * j, 20 * i + 10, 20 * j + 10] for i in range(5) for j in range(4)], np.float32)
+    found = Detections.of(boxes, np.linspace(0.9, 0.2, len(boxes)), np.arange(len(boxes)) % 2)
+    says = rng.uniform(0, 1, len(boxes))
+    again = ByShape({PICTURE.shape: Detections.of(boxes[::3], 0.55 + boxes[::3, 1] / 200, found.class_id[::3])})
+    seen = looks(params, found, Judge(says), again).examine(PICTURE, asking(params, "whole"))
+    rows = [int(np.flatnonzero((boxes == box).all(axis=1))[0]) for box in seen.found.xyxy]
+    assert sorted(rows) == list(range(len(boxes)))
+    assert (np.diff(seen.found.confidence) <= 0).all()
+    assert seen.stage1.tolist() == found.confidence[rows].tolist()
+    assert seen.stage2.tolist() == says.astype(np.float32)[rows].tolist()
+    assert seen.found.class_id.tolist() == found.class_id[rows].tolist()
+    assert ((seen.secondary >= 0.5) == (np.array(rows) % 3 == 0)).all()
+    assert seen.found.confidence == pytest.approx(
+        np.where(seen.secondary >= 0.5, np.fmax(seen.stage2, seen.secondary), seen.stage2)
+    )
+
+
+def test_detectors_without_tiles_are_shown_the_picture_at_its_scales(params: Params) -> None:
+    """A detector that tile_px does not name sees a small picture enlarged and in an overview, others as it is."""
+    scaled, tiled = Fixed("street", Detections.empty()), Fixed("centerface", Detections.empty())
+    pixels = np.zeros((300, 600, 3), np.uint8)
+    Cascade((scaled, tiled), params.detection).propose(pixels, params.regions["eu"])
+    scales = params.detection.scales
+    factor = scales.min_long_px / 600
+    overview = (scales.overview_above_px // 2, scales.overview_above_px, 3)
+    assert scaled.shown == [(round(300 * factor), round(600 * factor), 3), overview]
+    assert tiled.shown == [pixels.shape]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,28 @@ def test_mlflow_itself_can_load_and_run_the_version(registry: Registry) -> None:
     assert best[5] == 0
     assert 80 < best[0] < 100
     assert 180 < best[2] < 205
+
+
+def test_a_version_keeps_what_each_file_is(registry: Registry, tmp_path: Path) -> None:
+    """What a network finds, how it is read and its place in the cascade come back from the registry as registered."""
+    face = model_file(tmp_path / "face.onnx", toy_onnx((0.5, -1.0, 0.5)))
+    verifier = replace(
+        model_file(tmp_path / "judge.onnx", b"a verifier", "face,license_plate", "judge"),
+        architecture="verifier",
+        role="verifier",
+    )
+    _register(registry, tmp_path, face, verifier)
+    back = {file.path.name: file for file in registry.bundle(CHAMPION).files}
+    for file in (face, verifier):
+        assert replace(back[file.path.name], path=file.path) == file
+
+
+def test_two_files_of_one_name_are_not_registered(registry: Registry, tmp_path: Path) -> None:
+    """Files are stored by name, so of two with the same one the second would take the first one's place."""
+    files = [model_file(tmp_path / folder / "best.onnx", folder.encode()) for folder in ("stage1", "stage2")]
+    with pytest.raises(ModelError, match=r"best\.onnx, best\.onnx have one name"):
+        registry.register(files, alias=CHAMPION)
+    assert registry.bundle(CHAMPION).version == "1"
 
 
 def _tamper(registry: Registry, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,11 +13,27 @@ import torch
 from PIL import Image
 
 import components.training.yolo  # noqa: F401 - before ultralytics, which it keeps from changing other libraries
-from components.settings import Params, Training
+from components.settings import Light, Params, Training, Views
 from components.training.images import TrainingImage
 from tests.toy_model import scene
 
 Render = Callable[..., list[TrainingImage]]
+
+
+def still(views: Views, **changes: Any) -> Views:
+    """Settings under which a canvas is one upright view in its own light; then with some changes."""
+    none = (
+        "rotation_deg",
+        "shear_deg",
+        "stretch_share",
+        "perspective",
+        "mirrored_share",
+        "rendered_plate_share",
+        "background_share",
+    )
+    light = dict.fromkeys(Light.model_fields, 0)
+    values = {**views.model_dump(), **dict.fromkeys(none, 0), "cells_shares": [1, 0, 0], "light": light}
+    return Views.model_validate({**values, **changes})
 
 
 @pytest.fixture(autouse=True)
@@ -39,8 +56,12 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def tiny(params: Params, narrow: str) -> Training:
     """The shipped settings for a small network, a few small pictures and epochs."""
-    small = {"architecture": narrow, "image_px": 64, "epochs": 3, "batch_size": 4, "warmup_epochs": 1}
-    return params.training.model_copy(update=small)
+    light = params.training.views.light.model_copy(update={"disguise_share": 0.02})
+    views = params.training.views.model_copy(
+        update={"cells_shares": (0.5, 0.5, 0.0), "object_px": (8.0, 40.0), "light": light}
+    )
+    small = {"architecture": narrow, "canvas_px": 64, "image_px": 64, "epochs": 3, "batch_size": 4, "warmup_epochs": 1}
+    return params.training.model_copy(update={**small, "views": views})
 
 
 @pytest.fixture

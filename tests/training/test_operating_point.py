@@ -89,13 +89,22 @@ def test_each_class_is_bounded_where_its_labels_are_complete() -> None:
     """In a picture labelled for faces alone, false faces count and plates do not; the classes' rates are added."""
     faces = truth([[0, 0, 100, 50]], [0], frozenset({"face"}))  # leaves 15 000 px of background
     plates = truth([], [], frozenset({"license_plate"}))
-    wrong = Detections.of([[100, 0, 130, 100], [0, 50, 100, 100]], 0.9, [0, 1])
+    wrong = Detections.of([[140, 0, 170, 100], [0, 50, 100, 100]], 0.9, [0, 1])
     rates = [
         operating_point(pairs, 0.15, 1.0).pixel_false_positive_rate
         for pairs in ([(faces, wrong)], [(plates, wrong)], [(faces, wrong), (plates, wrong)])
     ]
     assert rates == [0.2, 0.25, 0.45]
     assert operating_point([(faces, wrong), (plates, wrong)], 0.15, 0.44).threshold > 0.9
+
+
+def test_a_box_somewhat_too_large_is_no_false_positive() -> None:
+    """What is hidden within a quarter of a label's sides around it does not count; what is hidden beyond it does."""
+    image = truth([[80, 40, 120, 60]], [0])
+    close = operating_point([(image, Detections.of([[72, 36, 128, 64]], 0.9, 0))], 0.15, 0.02)
+    far = operating_point([(image, Detections.of([[60, 36, 128, 64]], 0.9, 0))], 0.15, 1.0)
+    assert close.pixel_false_positive_rate == 0
+    assert far.pixel_false_positive_rate == pytest.approx(10 * 28 / (200 * 100 - 40 * 20))
 
 
 def test_the_rarer_class_counts_as_much() -> None:

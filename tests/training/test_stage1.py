@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 from ultralytics.utils import SETTINGS
 
+from components.dataset.labels import LabelledImage, write_labels
+from components.detections import LICENSE_PLATE, Detections
 from components.errors import StreetveilError
-from components.settings import Training
+from components.settings import Params, Training
 from components.training import stage1
 from components.training.checkpoint import read_arrays, write_arrays
 from components.training.operating_point import OperatingPoint
-from components.training.stage1 import Stage1, train_stage1
+from components.training.stage1 import Stage1, train_stage1, training_images
 from components.training.yolo import loop
 from components.training.yolo.loop import RecallTraining
 from components.training.yolo.network import RecallDetectionModel, build_model
-from tests.training.conftest import Render
+from tests.training.conftest import Render, still
 
 Train = Callable[..., Stage1]
 
@@ -137,9 +141,9 @@ def test_weights_that_were_trained_are_a_start(train: Train, tiny: Training, tmp
 @pytest.mark.slow
 def test_it_learns(rendered: Render, tiny: Training, tmp_path: Path) -> None:
     """From nothing, a few pictures are learnt until their objects are covered without hiding the rest."""
-    still = dict.fromkeys(type(tiny.augmentation).model_fields, 0)
-    changes = {"epochs": 80, "image_px": 96, "learning_rate": 0.002, "augmentation": still}
-    settings = Training.model_validate({**tiny.model_dump(), **changes})
+    views = still(tiny.views, object_px=(8, 9))
+    changes = {"epochs": 80, "canvas_px": 96, "image_px": 96, "learning_rate": 0.002, "views": views}
+    settings = tiny.model_copy(update=changes)
     pictures = rendered(8)
     chosen = train_stage1(settings, pictures, pictures, tmp_path / "run").chosen
     assert chosen.point.pixel_recall > 0.9
@@ -201,6 +205,21 @@ def test_without_pictures_there_is_nothing_to_do(
         train_stage1(tiny, **splits, folder=tmp_path)
 
 
+def test_teachers_fill_the_split(params: Params, tmp_path: Path) -> None:
+    """With lessons, missing labels are filled in picture by picture; without, they stay missing; half a set is told."""
+    nothing = Detections.empty(), np.zeros((0, 4), np.float32), frozenset({"face"})
+    write_labels(tmp_path / "val.json", [LabelledImage(f"{name}.png", 96, 80, "s", *nothing) for name in "ab"])
+    plate = Detections.of([[10, 10, 40, 20]], 0.9, LICENSE_PLATE)
+    untaught = training_images(tmp_path, "val", params)
+    assert [(len(image.boxes), image.exhaustive) for image in untaught] == [(0, {"face"})] * 2
+    taught = training_images(tmp_path, "val", params, {"a.png": Detections.empty(), "b.png": plate})
+    assert [image.path.name for image in taught] == ["a.png", "b.png"]
+    assert [image.class_id.tolist() for image in taught] == [[], [LICENSE_PLATE]]
+    assert all(image.exhaustive == {"face", "license_plate"} for image in taught)
+    with pytest.raises(StreetveilError, match=r"looked at b\.png: run components\.training\.teachers"):
+        training_images(tmp_path, "val", params, {"a.png": plate})
+
+
 def test_a_damaged_state_is_told(train: Train, tiny: Training, tmp_path: Path) -> None:
     """A state file that cannot be read ends the training before anything is overwritten."""
     write_arrays(tmp_path / "run" / "state.npz", {"a": np.ones(500)}, {"identity": "x"})
@@ -208,3 +227,72 @@ def test_a_damaged_state_is_told(train: Train, tiny: Training, tmp_path: Path) -
     path.write_bytes(path.read_bytes()[:600])
     with pytest.raises(StreetveilError, match=r"state\.npz"):
         train("run", tiny)
+
+
+@pytest.fixture
+def command(
+    tiny: Training, params: Params, rendered: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Path]:
+    """Run the command on three pictures to train on, that a teacher has seen, and one to validate with."""
+    for part, count in (("train", 3), ("val", 1)):
+        write_labels(tmp_path / f"{part}.json", [image.truth() for image in rendered(count)])
+    paths = [
+        entry["file"] for part in ("train", "val") for entry in json.loads((tmp_path / f"{part}.json").read_text())
+    ]
+    (tmp_path / "seen.jsonl").write_text("\n".join(json.dumps({"file": path, "found": []}) for path in paths))
+    profile = params.profiles["full"].model_copy(update={"epochs": 2, "canvas_px": 64})
+    changed = params.model_copy(update={"training": tiny, "profiles": {"full": profile}})
+    monkeypatch.setattr(stage1, "load_params", lambda: changed)
+    line = ["stage1", "--prepared", str(tmp_path), "--taught", str(tmp_path / "seen.jsonl"), "--threads", "1"]
+
+    def run(*more: str) -> Path:
+        monkeypatch.setattr(sys, "argv", [*line, "--out", str(tmp_path / "out"), *more])
+        stage1.main()
+        return tmp_path / "out"
+
+    return run
+
+
+def test_the_command_asks_to_be_called_again(command: Callable[..., Path], tmp_path: Path) -> None:
+    """Stopped by its time it ends with 75 and no result; called again it goes on, and copies weights and history."""
+    with pytest.raises(SystemExit) as stopped:
+        command("--max-seconds", "0")
+    assert stopped.value.code == 75
+    assert not (tmp_path / "out").exists()
+    (work,) = (tmp_path / "out.work").iterdir()
+    assert read_arrays(work / "state.npz")[1]["identity"].startswith(work.name)
+    assert len(work.name) == 12
+    out = command()
+    assert sorted(file.name for file in out.iterdir()) == ["best.npz", "history.json"]
+    assert [epoch["epoch"] for epoch in json.loads((out / "history.json").read_text())] == [1, 2]
+    assert (out / "best.npz").read_bytes() == (work / "best.npz").read_bytes()
+    assert [folder.name for folder in (tmp_path / "out.work").iterdir()] == [work.name]
+
+
+def test_other_weights_begin_another_work_folder(
+    command: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call with other first weights, or other lessons, is no error: it works in a folder of its own."""
+    folders = []
+
+    def noted(*given: Any, **_: Any) -> Stage1:
+        folders.append(given[3])
+        return Stage1(given[3] / "best.npz", (), cast("stage1.Epoch", None), False)
+
+    monkeypatch.setattr(stage1, "train_stage1", noted)
+    (tmp_path / "first.npz").write_bytes(b"weights")
+    calls = [(), (), ("--weights", str(tmp_path / "first.npz"))]
+    for more in calls:
+        with pytest.raises(SystemExit):
+            command(*more)
+    taught = tmp_path / "seen.jsonl"
+    taught.write_text(
+        taught.read_text().replace('"found": []', '"found": [[70, 60, 90, 75, 0.2, 1, 1, 0.2, null, null]]')
+    )
+    labels = tmp_path / "train.json"
+    labels.write_text(labels.read_text().replace('["face", "license_plate"]', '["face"]'))
+    with pytest.raises(SystemExit):
+        command()
+    assert folders[0] == folders[1]
+    assert len(set(folders)) == 3
+    assert all(folder.parent == tmp_path / "out.work" for folder in folders)

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils.data import DataLoader
 from ultralytics.data.build import seed_worker
 from ultralytics.models.yolo.detect import DetectionTrainer
@@ -28,11 +29,12 @@ from components.training.checkpoint import Arrays, arrays_of, optimiser_arrays, 
 from components.training.images import TrainingImage
 from components.training.operating_point import OperatingPoint, operating_point
 from components.training.yolo.network import RecallDetectionModel, build_model
-from components.training.yolo.pictures import EpochLoader, EpochOrder, StreetDataset
+from components.training.yolo.pictures import CanvasDataset, EpochLoader, EpochOrder, WholePictures
 
 _REPORTS = ("sync", "clearml", "comet", "dvc", "hub", "mlflow", "neptune", "raytune", "tensorboard", "wandb")
 _MAX_OBJECTS = 300
 _DUPLICATE_IOU = 0.6
+_REDUCED = 0.45  # of a picture, at which its largest objects are as large as the largest in training
 
 
 class RecallValidator:
@@ -60,7 +62,7 @@ def find_objects(
     pairs: list[tuple[LabelledImage, Detections]] = []
     dataset: Any = loader.dataset
     for batch in loader:
-        outputs = model(prepared(batch)["img"])
+        outputs = _at_two_scales(model, prepared(batch)["img"])
         # Its time limit would leave pictures without detections on a slow machine.
         found = non_max_suppression(
             outputs, threshold, _DUPLICATE_IOU, max_det=_MAX_OBJECTS, max_time_img=math.inf, end2end=model.end2end
@@ -71,6 +73,27 @@ def find_objects(
             boxes = clip(values[:, :4] - np.array([left, top] * 2, np.float32), truth.width, truth.height)
             pairs.append((truth, Detections.of(boxes, values[:, 4], values[:, 5])))
     return pairs
+
+
+def _at_two_scales(model: RecallDetectionModel, pictures: Tensor) -> Tensor:
+    """What a network says of pictures and of their reductions, as production asks it, in px of the first.
+
+    Args:
+        model: in evaluation mode.
+        pictures: float [n, 3, h, w], 0 to 1.
+
+    Returns:
+        Float [n, 4 + classes, anchors]: centre, width and height, then confidences. Networks with a second branch are
+        asked once; their output has another form.
+    """
+    near = model(pictures)
+    if model.end2end:
+        return near
+    height, width = (max(32, round(side * _REDUCED / 32) * 32) for side in pictures.shape[2:])
+    reduced = functional.interpolate(pictures, (height, width), mode="bilinear", antialias=True)
+    far = model(reduced)[0]
+    factor = far.new_tensor([pictures.shape[3] / width, pictures.shape[2] / height] * 2).view(1, 4, 1)
+    return torch.cat([near[0], torch.cat([far[:, :4] * factor, far[:, 4:]], dim=1)], dim=2)
 
 
 class RecallTraining(DetectionTrainer):
@@ -84,6 +107,8 @@ class RecallTraining(DetectionTrainer):
         device: cpu, or the number of a CUDA device.
         workers: processes that read pictures, on CUDA.
         folder: for the little that ultralytics writes.
+        teachers: weights of networks that are learnt from beside the labels.
+        threads: for torch on a CPU; another number gives other last digits.
         after_epoch: is called with this trainer when an epoch is done; returns whether to stop.
     """
 
@@ -106,10 +131,13 @@ class RecallTraining(DetectionTrainer):
         workers: int,
         folder: Path,
         after_epoch: Callable[[RecallTraining], bool],
+        teachers: Sequence[Arrays] = (),
+        threads: int = 1,
     ) -> None:
         self._settings, self._weights, self._state = settings, weights, state
         self._images = {"train": training, "val": validation}
         self._after_epoch = after_epoch
+        self._teachers, self._threads = teachers, threads
         dict.update(SETTINGS, dict.fromkeys(_REPORTS, False))  # in memory only: the user's own file stays as it is
         super().__init__(overrides=_arguments(settings, device, workers, folder))
         # Whatever ultralytics would tell other programs hangs on these; ours are the only ones.
@@ -122,13 +150,16 @@ class RecallTraining(DetectionTrainer):
         names = dict(enumerate(CLASS_NAMES))
         return {"train": "train", "val": "val", "names": names, "nc": len(names), "channels": 3}
 
-    def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> StreetDataset:
+    def build_dataset(
+        self, img_path: str, mode: str = "train", batch: int | None = None
+    ) -> CanvasDataset | WholePictures:
         """The pictures of a split."""
-        return StreetDataset(
+        if mode == "train":
+            return CanvasDataset(self._images[mode], self._settings)
+        return WholePictures(
             self._images[mode],
-            self._settings.ignore_unlabelled and mode == "train",
             imgsz=self.args.imgsz,
-            augment=mode == "train",
+            augment=False,
             hyp=self.args,
             batch_size=batch or self.batch_size,
             stride=self.stride,
@@ -154,11 +185,19 @@ class RecallTraining(DetectionTrainer):
     ) -> RecallDetectionModel:
         """The network with its first weights."""
         first = self._weights if self._state is None else parts(self._state[0], "model:")
-        return build_model(self._settings, first)
+        model = build_model(self._settings, first)
+        model.teachers = tuple(build_model(self._settings, weights) for weights in self._teachers)
+        return model
 
     def get_validator(self) -> RecallValidator:
         """What says how good an epoch is."""
         return RecallValidator(self.test_loader, self._settings)
+
+    def _setup_train(self) -> None:
+        super()._setup_train()
+        # Its own average needs tens of thousands of steps before it averages anything.
+        decay = self._settings.average_decay
+        self.ema.decay = lambda updates: decay * (1 - math.exp(-updates * (1 - decay)))
 
     def resume_training(self, ckpt: object) -> None:
         """Go on after the epoch of the given state, if there is one."""
@@ -208,14 +247,21 @@ class RecallTraining(DetectionTrainer):
         return False
 
     def _begin_epoch(self) -> None:
+        torch.set_num_threads(self._threads)  # ultralytics takes one core less than there are
         seed = int(np.random.SeedSequence([self.args.seed, self.epoch]).generate_state(1)[0])
         random.seed(seed)
         np.random.seed(seed)  # ultralytics draws from it
         torch.manual_seed(seed)
         self.train_loader.sampler.epoch = self.epoch
-        dataset = self.train_loader.dataset
-        dataset.buffer.clear()  # what mosaics are made of; a repeated epoch must not see another one's pictures
-        dataset.ims, dataset.im_hw0, dataset.im_hw = ([None] * dataset.ni for _ in range(3))
+        self.train_loader.dataset.epoch = self.epoch
+
+    def _model_train(self) -> None:
+        super()._model_train()
+        if self.epoch >= self._settings.fixed_norm_from_epoch:
+            # With statistics of its own, a batch of canvases is judged differently from a picture in production.
+            for module in unwrap_model(self.model).modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.eval()
 
     def _end_epoch(self) -> None:
         self.stop |= self._after_epoch(self)
@@ -223,9 +269,8 @@ class RecallTraining(DetectionTrainer):
 
 def _arguments(settings: Training, device: str, workers: int, folder: Path) -> dict[str, Any]:
     """Our settings in ultralytics' words."""
-    varied = settings.augmentation
     return {
-        "model": settings.architecture,
+        "model": "street.yaml",  # never opened: `get_model` builds the network
         "epochs": settings.epochs,
         "imgsz": settings.image_px,
         "batch": settings.batch_size,
@@ -247,18 +292,5 @@ def _arguments(settings: Training, device: str, workers: int, folder: Path) -> d
         "patience": 0,
         "plots": False,
         "verbose": False,
-        "mosaic": varied.mosaic_share,
-        "close_mosaic": varied.last_epochs_without_mosaic,
-        "scale": varied.scale_share,
-        "translate": varied.translate_share,
-        "degrees": varied.rotation_deg,
-        "shear": varied.shear_deg,
-        "perspective": varied.perspective,
-        "fliplr": varied.mirrored_share,
-        "hsv_h": varied.hue_share,
-        "hsv_s": varied.saturation_share,
-        "hsv_v": varied.brightness_share,
-        "mixup": 0.0,
-        "cutmix": 0.0,
-        "copy_paste": 0.0,
+        "close_mosaic": 0,
     }

@@ -8,18 +8,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from ultralytics.nn.tasks import DetectionModel
+from ultralytics.utils import YAML
 from ultralytics.utils.loss import E2ELoss, v8DetectionLoss
 
 from components.detections import CLASS_NAMES
 from components.errors import StreetveilError
 from components.settings import Training
 from components.training.checkpoint import Arrays, tensors_of
+from components.training.distillation import Distillation, with_teachers
+from components.training.pruning import narrowed_like
 from components.training.recall_loss import (
     RecallWeightedBCE,
     assigned_elements,
     box_weights_of_elements,
     counted_background,
 )
+
+_OWN = ("street-n", "street-s")
+_MIN_FITTING_SHARE = 0.25  # of a network's numbers; YOLOv8n's backbone is half of ours
 
 
 class RecallDetectionLoss(v8DetectionLoss):
@@ -74,23 +80,36 @@ class RecallDetectionModel(DetectionModel):
     """A detection network that is trained recall-first.
 
     Args:
-        architecture: the name of a network that ultralytics describes, as yolov8n.yaml.
+        architecture: the name of a network that ultralytics describes, as yolov8n.yaml, or the description itself.
         element_loss: the classification loss.
         classes: the number of classes.
     """
 
     model: nn.Sequential
 
-    def __init__(self, architecture: str, element_loss: RecallWeightedBCE, classes: int = len(CLASS_NAMES)) -> None:
+    def __init__(
+        self, architecture: str | dict[str, Any], element_loss: RecallWeightedBCE, classes: int = len(CLASS_NAMES)
+    ) -> None:
         super().__init__(architecture, nc=classes, verbose=False)
         self.names = dict(enumerate(CLASS_NAMES))
         self.element_loss = element_loss
+        self.teachers: tuple[nn.Module, ...] = ()  # in a tuple, torch takes them for no part of this network
 
-    def init_criterion(self) -> RecallDetectionLoss | E2ELoss:
-        """The loss; in networks with a second branch, without suppression of duplicates, for both."""
+    def init_criterion(self) -> Any:
+        """The loss; in networks with a second branch, without suppression of duplicates, for both.
+
+        Raises:
+            StreetveilError: there are teachers, and a second branch, which they do not have.
+        """
         if getattr(self.model[-1], "one2one_cv2", None) is not None:
+            if self.teachers:
+                raise StreetveilError("networks with a second branch cannot be taught: choose another architecture")
             return E2ELoss(self, RecallDetectionLoss)
-        return RecallDetectionLoss(self)
+        loss = RecallDetectionLoss(self)
+        if not self.teachers:
+            return loss
+        device = next(self.parameters()).device
+        return with_teachers(loss, [teacher.to(device) for teacher in self.teachers], Distillation())
 
 
 def element_loss(settings: Training) -> RecallWeightedBCE:
@@ -99,39 +118,48 @@ def element_loss(settings: Training) -> RecallWeightedBCE:
     return RecallWeightedBCE(weights, settings.focal_gamma, settings.focal_floor)
 
 
-def build_model(settings: Training, weights: Arrays | None = None) -> RecallDetectionModel:
-    """The network, with weights of the same architecture if there are any.
+def described(architecture: str) -> str | dict[str, Any]:
+    """What ultralytics builds a network from: our own description, or the name of one of its own.
 
-    Weights for other classes are taken too: their last layers stay as drawn, and the classification branch gets the
-    width that it has in them. Widths in ultralytics follow from the number of classes.
+    Args:
+        architecture: street-n or street-s (their letters are the scales), or a name that ultralytics knows.
+    """
+    if architecture not in _OWN:
+        return architecture
+    return {**YAML.load(Path(__file__).with_name("street.yaml")), "scale": architecture[-1]}
+
+
+def build_model(settings: Training, weights: Arrays | None = None) -> RecallDetectionModel:
+    """The network, with given weights if there are any.
+
+    Weights of a relative are taken too, wherever name and shape agree; everything else stays as drawn. So a network
+    starts from one that was trained for other classes, or that lacks an output.
 
     Raises:
         StreetveilError: the weights are of another architecture.
     """
-    model = RecallDetectionModel(settings.architecture, element_loss(settings))
+    model = RecallDetectionModel(described(settings.architecture), element_loss(settings))
     if weights is None:
         return model
-    tensors = tensors_of(weights)
-    branch = next((name for name in tensors if name.endswith(".cv3.0.2.weight")), None)
-    if branch is None:
+    model = _as_narrow(model, weights)
+    own, given = model.state_dict(), tensors_of(weights)
+    fitting = {name: tensor for name, tensor in given.items() if name in own and own[name].shape == tensor.shape}
+    share = sum(tensor.numel() for tensor in fitting.values()) / sum(tensor.numel() for tensor in own.values())
+    if share < _MIN_FITTING_SHARE:
         raise StreetveilError(
-            f"these weights are none of {settings.architecture}: its classification branch is missing"
+            f"these weights do not fit {settings.architecture} (only {share:.0%} of them): choose others, or another "
+            "training.architecture"
         )
-    classes, width = tensors[branch].shape[:2]
-    try:
-        if width != model.state_dict()[branch].shape[1]:
-            model.load(DetectionModel(settings.architecture, nc=max(int(width), classes), verbose=False), verbose=False)
-        if classes != len(CLASS_NAMES):
-            source = DetectionModel(settings.architecture, nc=classes, verbose=False)
-            source.load_state_dict(tensors)
-            source.names = {i: f"another class {i}" for i in range(classes)}  # no row is taken over by its name
-            model.load(source, verbose=False)
-        else:
-            model.load_state_dict(tensors)
-    except (RuntimeError, KeyError) as error:
-        message = str(error).splitlines()[0]
-        raise StreetveilError(f"these weights do not fit {settings.architecture}: {message}") from error
+    model.load_state_dict(fitting, strict=False)
     return model
+
+
+def _as_narrow(model: RecallDetectionModel, weights: Arrays) -> RecallDetectionModel:
+    """The network cut to the widths of pruned weights; as it is for those of a relative, which has other places."""
+    try:
+        return narrowed_like(model, weights)
+    except StreetveilError:
+        return model
 
 
 def unpickled_weights(checkpoint: Path) -> dict[str, Tensor]:

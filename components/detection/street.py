@@ -1,0 +1,81 @@
+"""Streetveil's own detector: faces and plates in one network, fully convolutional, from 6 px on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from components.detection.detector import checked
+from components.detection.onnx_runtime import Device, Session, resolve_device
+from components.detection.openvino_runtime import OpenVinoSession, is_installed
+from components.detections import CLASS_NAMES, Detections, clip
+from components.imaging.reading import Pixels
+
+_MULTIPLE_PX = 32  # the network halves five times
+_PADDING_GREY = 114  # what the network saw around its pictures in training
+_OUTPUT = "found"
+
+
+class Runtime(Protocol):
+    """What runs a network."""
+
+    def run(self, blob: NDArray, outputs: Sequence[str]) -> list[NDArray]:
+        """The named outputs for one batch [n, c, h, w]."""
+        ...
+
+
+class Street:
+    """The detector behind `street.onnx`, on OpenVINO where it is installed and the device is a CPU.
+
+    Args:
+        model_bytes: the verified file.
+        device: where it runs.
+        name: under which the settings know it.
+        runtime: what runs it, if that is not to be chosen here.
+    """
+
+    def __init__(
+        self, model_bytes: bytes, device: Device = "cpu", name: str = "street", runtime: Runtime | None = None
+    ) -> None:
+        self.name = name
+        self._runtime = runtime or runtime_for(name, model_bytes, device)
+
+    def detect(self, pixels: Pixels, threshold: float) -> Detections:
+        """Find faces and plates; see `Detector.detect`. The picture is padded at its right and bottom, never scaled.
+
+        An anchor that could be both classes is returned as both.
+        """
+        height, width = pixels.shape[:2]
+        (raw,) = self._runtime.run(padded(pixels)[None], (_OUTPUT,))
+        rows = checked(self.name, raw, (1, 4 + len(CLASS_NAMES), None))[0]
+        class_id, anchor = np.nonzero(rows[4:] >= threshold)
+        boxes = clip(rows[:4, anchor].T, width, height)
+        return Detections.of(boxes, rows[4 + class_id, anchor], class_id)
+
+
+def padded(pixels: Pixels) -> NDArray[np.float32]:
+    """A picture [h, w, 3] as the network takes it: float32 [3, H, W], 0 to 255, H and W the next multiples of 32."""
+    height, width = pixels.shape[:2]
+    blob = np.full((3, _ceil(height), _ceil(width)), _PADDING_GREY, np.float32)
+    for channel in range(3):  # plane by plane is twice as fast as all at once
+        blob[channel, :height, :width] = pixels[..., channel]
+    return blob
+
+
+def runtime_for(name: str, model_bytes: bytes, device: Device = "cpu") -> Runtime:
+    """OpenVINO on a CPU if it is installed, else ONNX Runtime.
+
+    Raises:
+        ModelError: the bytes are no usable network.
+        StreetveilError: there is no such device.
+    """
+    if resolve_device(device) == "cpu" and is_installed():
+        return OpenVinoSession(name, model_bytes)
+    return Session(name, model_bytes, device)
+
+
+def _ceil(side_px: int) -> int:
+    return -(-side_px // _MULTIPLE_PX) * _MULTIPLE_PX

@@ -1,0 +1,56 @@
+"""A model's look at a set of pictures, kept in a folder that is named after everything that decides what it sees."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.dataset.labels import LabelledImage
+from components.detection.bundle import Bundle, ModelFile, load_cascade
+from components.evaluation.sightings import look_at
+from components.imaging.reading import Pixels
+from components.settings import PROJECT_ROOT, Params
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One model's look at one set of pictures.
+
+    Attributes:
+        name: of the file that keeps it.
+        files: the model.
+        images: the pictures.
+        changed: what is done to their pixels before.
+    """
+
+    name: str
+    files: tuple[ModelFile, ...]
+    images: Sequence[LabelledImage]
+    changed: Callable[[Pixels, str], Pixels] | None = None
+
+
+def seen_by(look: Look, params: Params, folder: Path) -> Path:
+    """Look, or go on looking; the file of sightings. Another model, setting or picture begins another one."""
+    region = params.region(None)[1]
+    cascade = load_cascade(Bundle(look.name, "?", look.files), params.detection)
+    file = folder / _key(look, params) / f"{look.name}.jsonl"
+    look_at(look.images, lambda pixels: cascade.examine(pixels, region), params.reading, file, look.changed)
+    return file
+
+
+def _key(look: Look, params: Params) -> str:
+    digest = hashlib.sha256(params.detection.model_dump_json().encode())
+    digest.update(params.region(None)[1].model_dump_json().encode())
+    for file in look.files:
+        digest.update(f"{file.role} {file.sha256}".encode())
+    for image in look.images:
+        digest.update(f"{image.path} {_content(image)}".encode())
+    return digest.hexdigest()[:12]
+
+
+def _content(image: LabelledImage) -> str:
+    """The hash of a picture's file, as the prepare stage has taken it or anew: a path may get another picture."""
+    known = image.attributes.get("sha256")
+    return str(known) if known else hashlib.sha256((PROJECT_ROOT / image.path).read_bytes()).hexdigest()

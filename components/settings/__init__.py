@@ -1,0 +1,192 @@
+"""`params.yaml` and the environment, each read once into frozen models.
+
+Tunable numbers stand in `params.yaml`, and the hash of those that decide a blur goes into every manifest. Addresses,
+folders and secrets come from the environment (`STREETVEIL_*`, `MLFLOW_TRACKING_URI`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from components.errors import StreetveilError
+from components.settings.base import Count, Frozen, NotNegative, Positive, Share
+from components.settings.blurring import ClassRule, Encoding, Obfuscation, Reading, Region, Verification
+from components.settings.dataset import Dataset, LabelledSet
+from components.settings.detection import Detection, Panorama, PerClass, SafetyCheck, Scales
+from components.settings.running import Batch, Daily, Registration
+from components.settings.training import (
+    CheckpointChoice,
+    Light,
+    Optimisation,
+    PositiveWeight,
+    Profile,
+    Sweep,
+    Teachers,
+    Training,
+    Views,
+)
+from components.settings.verifier import FAMILIES, CropVariation, Family, ProposalExamples, VerifierTraining
+
+__all__ = [
+    "FAMILIES",
+    "PROJECT_ROOT",
+    "Batch",
+    "CheckpointChoice",
+    "ClassRule",
+    "Count",
+    "CropVariation",
+    "Daily",
+    "Dataset",
+    "Detection",
+    "Encoding",
+    "Environment",
+    "Family",
+    "Frozen",
+    "LabelledSet",
+    "Light",
+    "NotNegative",
+    "Obfuscation",
+    "Optimisation",
+    "Panorama",
+    "Params",
+    "PerClass",
+    "Positive",
+    "PositiveWeight",
+    "Profile",
+    "ProposalExamples",
+    "Reading",
+    "Region",
+    "Registration",
+    "SafetyCheck",
+    "Scales",
+    "Share",
+    "Sweep",
+    "Teachers",
+    "Training",
+    "Verification",
+    "VerifierTraining",
+    "Views",
+    "load_params",
+]
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+
+# They decide which model there is, not what a model and a region do: a manifest names the model's version beside them.
+_OF_TRAINING = {"training", "verifier", "optimisation", "sweep", "profiles", "dataset"}
+
+
+class Params(Frozen):
+    """All of `params.yaml`."""
+
+    default_region: str
+    regions: dict[str, Region]
+    reading: Reading
+    encoding: Encoding
+    verification: Verification
+    detection: Detection
+    batch: Batch
+    training: Training
+    verifier: VerifierTraining
+    optimisation: Optimisation
+    sweep: Sweep
+    profiles: dict[str, Profile]
+    registry: Registration
+    dataset: Dataset
+    daily: Daily
+
+    @model_validator(mode="after")
+    def _regions_exist(self) -> Params:
+        for key, name in (("default_region", self.default_region), ("daily.region", self.daily.region)):
+            if name not in self.regions:
+                raise ValueError(f"{key}: no region {name!r}; there are {', '.join(sorted(self.regions))}")
+        for name, region in self.regions.items():
+            for class_name, rule in (("face", region.face), ("license_plate", region.license_plate)):
+                if rule.threshold < self.detection.proposal_threshold:
+                    raise ValueError(
+                        f"regions.{name}.{class_name}.threshold: {rule.threshold} is below "
+                        f"detection.proposal_threshold ({self.detection.proposal_threshold}); lower that first"
+                    )
+        return self
+
+    def of_profile(self, name: str) -> Params:
+        """The settings with what a profile changes.
+
+        Raises:
+            StreetveilError: there is no such profile.
+        """
+        if name not in self.profiles:
+            raise StreetveilError(f"no profile {name!r} in params.yaml; there are {', '.join(self.profiles)}")
+        profile = self.profiles[name]
+        training = {"epochs": profile.epochs, "canvas_px": profile.canvas_px}
+        changes = {
+            "training": self.training.model_copy(update=training),
+            "sweep": self.sweep.model_copy(update={"images": profile.short_images}),
+            "optimisation": self.optimisation.model_copy(update={"images": profile.short_images}),
+            "dataset": self.dataset.model_copy(update={"folder": None}) if profile.stand_in else self.dataset,
+        }
+        return self.model_copy(update=changes)
+
+    def region(self, name: str | None) -> tuple[str, Region]:
+        """A region and its name; `None` is the default one.
+
+        Raises:
+            StreetveilError: there is no such region.
+        """
+        chosen = name or self.default_region
+        if chosen not in self.regions:
+            raise StreetveilError(
+                f"no region {chosen!r} in params.yaml: choose one of {', '.join(sorted(self.regions))}"
+            )
+        return chosen, self.regions[chosen]
+
+    def sha256(self) -> str:
+        """Hash of every value that decides what becomes of a picture, whatever the order or comments of the file."""
+        values = self.model_dump(mode="json", exclude=_OF_TRAINING)
+        canonical = json.dumps(values, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+class Environment(BaseSettings):
+    """What differs between machines, from environment variables."""
+
+    model_config = SettingsConfigDict(env_prefix="STREETVEIL_", frozen=True, extra="ignore")
+
+    params: Path = PROJECT_ROOT / "params.yaml"
+    keys_dir: Path = Path.home() / ".local" / "state" / "streetveil" / "keys"
+    mlflow_tracking_uri: str = Field(
+        default=f"sqlite:///{PROJECT_ROOT / 'mlruns' / 'mlflow.db'}", validation_alias="MLFLOW_TRACKING_URI"
+    )
+    mlflow_artifacts: str = Field(default=str(PROJECT_ROOT / "mlruns"), validation_alias="STREETVEIL_MLFLOW_ARTIFACTS")
+
+
+def load_params(path: Path | None = None) -> Params:
+    """Read `params.yaml`.
+
+    Raises:
+        StreetveilError: the file is missing, is not YAML, or has an unknown or impossible value; the message names it.
+    """
+    path = path or Environment().params
+    try:
+        return Params.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise StreetveilError(
+            f"cannot read {path}: {error.strerror}; set STREETVEIL_PARAMS to a params.yaml"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise StreetveilError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        raise StreetveilError(f"{path.name}: {_explain(error)}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    """Each wrong key with what is wrong about it, in one line."""
+    return "; ".join(
+        ": ".join(part for part in (".".join(str(step) for step in fault["loc"]), fault["msg"]) if part)
+        for fault in error.errors(include_url=False)
+    )

@@ -1,0 +1,78 @@
+"""What is read, hidden, written and looked at again."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from components.settings.base import Count, Frozen, NotNegative, Positive, Share
+
+
+class ClassRule(Frozen):
+    """When an object of one class is blurred, and how far beyond its box."""
+
+    threshold: Share
+    min_px: NotNegative
+    dilation: Share
+
+
+class Obfuscation(Frozen):
+    """How an area is hidden. The bounds are the safety floor; `docs/privacy.md` has what was measured for them."""
+
+    method: Literal["gaussian", "mosaic", "solid"]
+    base: Literal["neutral", "surroundings"]
+    cells: Annotated[int, Field(ge=1, le=5)]
+    cell_contrast: Share = 0
+    accept_reidentification: bool = False
+    cell_noise_std: Annotated[float, Field(ge=25, le=128)]
+    blur_sigma_px: NotNegative
+    blur_sigma_at_px: Count
+    blur_sigma_share: Annotated[float, Field(ge=0.1, le=1)]
+    pixel_noise_std: Annotated[float, Field(ge=0, le=32)]
+    ramp_share: Annotated[float, Field(ge=0, le=0.5)]
+
+    @model_validator(mode="after")
+    def _nothing_is_left_by_accident(self) -> Obfuscation:
+        if self.cell_contrast and not self.accept_reidentification:
+            raise ValueError(
+                f"cell_contrast: {self.cell_contrast} leaves enough of an object to tell it from 200 others; set it "
+                "to 0, or set accept_reidentification: true"
+            )
+        return self
+
+
+class Region(Frozen):
+    """The rules of one jurisdiction: which objects are blurred, from which confidence, how strongly."""
+
+    classes: Annotated[tuple[Literal["face", "license_plate"], ...], Field(min_length=1)]
+    face: ClassRule
+    license_plate: ClassRule
+    safety_check: Literal["off", "rejected", "whole"] = "rejected"
+    obfuscation: Obfuscation
+
+    def rule(self, class_name: str) -> ClassRule:
+        """The rule for a class by its name."""
+        rules = {"face": self.face, "license_plate": self.license_plate}
+        return rules[class_name]
+
+
+class Reading(Frozen):
+    """Bounds on what is decoded at all."""
+
+    max_file_mib: Positive
+    max_megapixels: Positive
+    max_side_px: Count
+    treat_2_to_1_as_panorama: bool
+
+
+class Verification(Frozen):
+    """How outputs are looked at again before they are published."""
+
+    redetect_share: Share
+
+
+class Encoding(Frozen):
+    """How outputs are written. A TIFF gets no thumbnail."""
+
+    thumbnail_px: Annotated[int, Field(ge=0, le=512)]

@@ -1,0 +1,30 @@
+"""What a run does, and when."""
+
+from __future__ import annotations
+
+from components.settings.base import Count, Frozen, Positive, Share
+
+
+class Batch(Frozen):
+    """How a day is cut up, and how patient a run is with one image."""
+
+    shard_size: Count
+    max_attempts: Count
+    image_timeout_s: Positive
+    shard_timeout_s: Positive
+    worker_memory_mib: Count
+    min_published_share: Share
+
+
+class Registration(Frozen):
+    """The name under which models are registered."""
+
+    model_name: str
+
+
+class Daily(Frozen):
+    """What the nightly run reads and writes when it is started without parameters."""
+
+    source: str
+    destination: str
+    region: str

@@ -1,0 +1,87 @@
+"""How stage 2 is trained."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from components.settings.base import Count, Frozen, NotNegative, Positive, Share
+from components.settings.training import PositiveWeight
+
+Family = Literal["geometry", "colour", "cnn", "context"]
+FAMILIES: tuple[Family, ...] = ("geometry", "colour", "cnn", "context")
+
+
+class ProposalExamples(Frozen):
+    """How labelled examples are made of stage 1's proposals.
+
+    Attributes:
+        proposal_threshold: the confidence from which stage 1's proposals become examples.
+        min_covered_share, min_iou, small_min_iou: of a labelled object, from which a proposal counts as the object.
+        small_px: objects whose shorter side is below this may be met by the small IoU.
+        max_negatives: of stage 1's false proposals in a training picture, so many are kept.
+        random_boxes: of each exhaustive class, so many boxes anywhere are added to a training picture.
+        boxes_beside: so many boxes are added beside each of its first objects, of which max_objects_beside are taken.
+    """
+
+    proposal_threshold: Share
+    min_covered_share: Share
+    min_iou: Share
+    small_min_iou: Share
+    small_px: NotNegative
+    max_negatives: Count
+    random_boxes: Annotated[int, Field(ge=0)]
+    boxes_beside: Annotated[int, Field(ge=0)]
+    max_objects_beside: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0)]
+
+
+class CropVariation(Frozen):
+    """How often crops are seen differently, and how far their boxes stray.
+
+    Attributes:
+        jitter_share: of the close-up's side, by which its box moves and grows at most.
+        mirrored_share, light_share, blur_share, noise_share, compression_share: of the examples, so many are changed.
+    """
+
+    jitter_share: Annotated[float, Field(ge=0, le=0.15)]
+    mirrored_share: Share
+    light_share: Share
+    blur_share: Share
+    noise_share: Share
+    compression_share: Share
+
+
+class VerifierTraining(Frozen):
+    """How stage 2 is trained and calibrated.
+
+    Attributes:
+        families: what the network is told of a proposal.
+        positive_weight: how many times more a missed object costs than a false one, after both have been balanced.
+        max_balance: no example counts more than so many times the mean one for being of a rarer kind.
+        threshold: the confidence at which it is calibrated: the default region's.
+        keep_share: of stage 1's true objects in the validation pictures, those that stay at this threshold.
+        min_objects: a class with fewer of them is not calibrated on its own.
+    """
+
+    families: Annotated[tuple[Family, ...], Field(min_length=1)]
+    epochs: Count
+    batch_size: Annotated[int, Field(ge=2)]
+    seed: Annotated[int, Field(ge=0)]
+    learning_rate: Positive
+    weight_decay: NotNegative
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    positive_weight: PositiveWeight
+    max_balance: Annotated[float, Field(ge=1)]
+    threshold: Annotated[float, Field(gt=0, lt=1)]
+    keep_share: Share
+    min_objects: Count
+    examples: ProposalExamples
+    variation: CropVariation
+
+    @model_validator(mode="after")
+    def _families_are_named_once(self) -> VerifierTraining:
+        if len(set(self.families)) != len(self.families):
+            raise ValueError("families: each is named once")
+        return self

@@ -1,0 +1,1 @@
+"""What the trainer shows the network: pieces of pictures at chosen scales, in every light, several on one canvas."""
