@@ -103,7 +103,7 @@ def train_stage1(
     if not training or not validation:
         raise StreetveilError("there is nothing to train on, or to validate with: run the prepare stage first")
     history: list[Epoch] = []
-    identity = _identity(settings, training, validation, first_weights, teachers)
+    identity = identity_of(settings, training, validation, first_weights, teachers)
     state = _state(folder, identity, history)
     started = last = time.monotonic()
 
@@ -162,7 +162,7 @@ def _chosen(history: list[Epoch]) -> Epoch:
     return history[best_index([epoch.point for epoch in history])]
 
 
-def _identity(
+def identity_of(
     settings: Training,
     training: Sequence[TrainingImage],
     validation: Sequence[TrainingImage],
@@ -220,7 +220,7 @@ def main() -> None:
     params = load_params().of_profile(given.profile)
     lessons = read_sightings(given.taught) if params.training.teachers.fill else None
     splits = {name: training_images(given.prepared, name, params, lessons) for name in ("train", "val")}
-    identity = _identity(params.training, splits["train"], splits["val"], given.weights)
+    identity = identity_of(params.training, splits["train"], splits["val"], given.weights)
     work = given.out.with_name(f"{given.out.name}.work") / identity[:12]
     trained = train_stage1(
         params.training,

@@ -22,7 +22,7 @@ from components.settings import Params, PositiveWeight, Training, load_params
 from components.training.checkpoint import read_arrays
 from components.training.images import TrainingImage
 from components.training.operating_point import Pairs, operating_point
-from components.training.stage1 import _identity, train_stage1, training_images
+from components.training.stage1 import identity_of, train_stage1, training_images
 from components.training.yolo.average_precision import Precision, average_precision
 from components.training.yolo.export import export_onnx
 from components.training.yolo.network import build_model
@@ -123,7 +123,7 @@ def sweep(
             }
         )
         # Other pictures, settings or first weights begin another training, as in stage 1.
-        folder = work / f"weight-{weight:g}-{_identity(settings, part, validation, first)[:12]}"
+        folder = work / f"weight-{weight:g}-{identity_of(settings, part, validation, first)[:12]}"
         left = train_stage1(settings, part, validation, folder, first)
         models.append(left.weights.with_suffix(".onnx"))
         export_onnx(build_model(settings, read_arrays(left.weights)[0]), models[-1])

@@ -32,7 +32,7 @@ from components.training.optimise.candidates import Candidate, Row, measure_cand
 from components.training.optimise.gpu import gpu_runtime
 from components.training.optimise.quantise import quantise_onnx
 from components.training.pruning import multiplications, narrowed_like, parameter_count, pruned
-from components.training.stage1 import _identity, train_stage1, training_images
+from components.training.stage1 import identity_of, train_stage1, training_images
 from components.training.yolo.export import TorchRuntime, export_onnx
 from components.training.yolo.network import RecallDetectionModel, build_model
 
@@ -76,7 +76,7 @@ class Trainer:
         chosen = np.random.default_rng(settings.seed).permutation(len(self.training))[: short.images]
         part = [self.training[i] for i in sorted(chosen)]
         # Other pictures, settings or first weights begin another training, as in stage 1.
-        identity = _identity(settings, part, self.validation, first, teachers)
+        identity = identity_of(settings, part, self.validation, first, teachers)
         folder = self.work / f"{name}-{identity[:12]}"
         left = train_stage1(settings, part, self.validation, folder, first, teachers=teachers)
         return read_arrays(left.weights)[0]
