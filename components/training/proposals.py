@@ -7,7 +7,6 @@ The examples show people: keep them with the pictures.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -20,12 +19,11 @@ from components.detection.bundle import Bundle, load_cascade
 from components.detection.proposal_features import Features, features
 from components.detection.shipped import own_files
 from components.detections import Detections
-from components.evaluation.sightings import read_sightings
 from components.imaging.reading import Pixels, decode
 from components.settings import ProposalExamples, Reading, load_params
 from components.training.checkpoint import read_arrays, write_arrays
 from components.training.images import TrainingImage, images_sha256
-from components.training.stage1 import training_images
+from components.training.parts import arguments, training_parts
 from components.training.verifier.examples import Examples, Labels, concatenate, label
 from components.training.verifier.hard_negatives import empty_places, photographs
 
@@ -144,12 +142,8 @@ def _identity(settings: ProposalExamples, proposer: str, varied: bool, images: s
 
 def main() -> None:
     """Make the examples of the pictures for training and validation; the test split is not looked at."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--profile", default="full")
-    parser.add_argument("--prepared", type=Path, required=True)
-    parser.add_argument("--taught", type=Path, required=True)
+    parser = arguments(__doc__)
     parser.add_argument("--stage1", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     params = load_params().of_profile(given.profile)
     settings = params.verifier.examples
@@ -158,10 +152,9 @@ def main() -> None:
     region = params.region(None)[1]
     propose = partial(load_cascade(bundle, detection).propose, region=region)
     proposer = "+".join((bundle.files[0].sha256, detection.model_dump_json(), region.model_dump_json()))
-    lessons = read_sightings(given.taught) if params.training.teachers.fill else None
+    training, validation = training_parts(given.prepared, given.taught, params)
     print(write_photographs(propose, proposer, settings, given.out).name, flush=True)
-    for part in ("val", "train"):
-        images = training_images(given.prepared, part, params, lessons)
+    for part, images in (("val", validation), ("train", training)):
         for file in write_examples(
             images, propose, proposer, settings, params.reading, given.out, part, varied=part == "train"
         ):

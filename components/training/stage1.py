@@ -9,7 +9,6 @@ settings or pictures begin another one. Exit status 75: stopped by --max-seconds
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import shutil
@@ -20,15 +19,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from components.dataset.labels import read_labels
 from components.detections import CLASS_NAMES
 from components.errors import StreetveilError
-from components.evaluation.sightings import Sightings, read_sightings
-from components.settings import PROJECT_ROOT, Params, Training, load_params
+from components.settings import Training, load_params
 from components.training.checkpoint import Arrays, parts, read_arrays, write_arrays
-from components.training.images import TrainingImage, images_sha256, training_image
+from components.training.images import TrainingImage, images_sha256
 from components.training.operating_point import OperatingPoint, best_index
-from components.training.teachers import filled
+from components.training.parts import arguments, training_parts
 from components.training.yolo.loop import RecallTraining
 
 BEST = "best.npz"
@@ -178,39 +175,9 @@ def identity_of(
     return digest.hexdigest()
 
 
-def training_images(prepared: Path, name: str, params: Params, lessons: Sightings | None = None) -> list[TrainingImage]:
-    """One part of the split, with the smallest objects that the default region hides.
-
-    Args:
-        prepared: the folder that the prepare stage has written.
-        name: train or val.
-        params: all settings.
-        lessons: what teachers have seen, to fill in the labels that are missing; without, these stay missing.
-
-    Raises:
-        StreetveilError: the teachers have not looked at every picture.
-    """
-    region = params.region(None)[1]
-    min_px = {class_name: region.rule(class_name).min_px for class_name in CLASS_NAMES}
-    images = [
-        (image.path, training_image(image, PROJECT_ROOT, min_px))
-        for image in read_labels(prepared / f"{name}.json", folder="")
-    ]
-    if lessons is None:
-        return [image for _, image in images]
-    untaught = next((path for path, _ in images if path not in lessons), None)
-    if untaught is not None:
-        raise StreetveilError(f"no teacher has looked at {untaught}: run components.training.teachers to its end first")
-    return [filled(image, lessons[path], params.training.teachers) for path, image in images]
-
-
 def main() -> None:
     """Train on what the prepare stage has written."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--profile", default="full")
-    parser.add_argument("--prepared", type=Path, required=True)
-    parser.add_argument("--taught", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
+    parser = arguments(__doc__)
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=0)
@@ -218,14 +185,13 @@ def main() -> None:
     parser.add_argument("--max-seconds", type=float)
     given = parser.parse_args()
     params = load_params().of_profile(given.profile)
-    lessons = read_sightings(given.taught) if params.training.teachers.fill else None
-    splits = {name: training_images(given.prepared, name, params, lessons) for name in ("train", "val")}
-    identity = identity_of(params.training, splits["train"], splits["val"], given.weights)
+    training, validation = training_parts(given.prepared, given.taught, params)
+    identity = identity_of(params.training, training, validation, given.weights)
     work = given.out.with_name(f"{given.out.name}.work") / identity[:12]
     trained = train_stage1(
         params.training,
-        splits["train"],
-        splits["val"],
+        training,
+        validation,
         work,
         given.weights,
         given.device,

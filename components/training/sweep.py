@@ -5,7 +5,6 @@ python -m components.training.sweep --prepared FOLDER --taught FILE --weights FI
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,13 +15,13 @@ from numpy.typing import NDArray
 
 from components.detection.cascade import Cascade
 from components.detection.street import Runtime, Street, runtime_for
-from components.evaluation.sightings import read_sightings
 from components.imaging.reading import decode
 from components.settings import Params, PositiveWeight, Training, load_params
 from components.training.checkpoint import read_arrays
 from components.training.images import TrainingImage
 from components.training.operating_point import Pairs, operating_point
-from components.training.stage1 import identity_of, train_stage1, training_images
+from components.training.parts import arguments, training_parts
+from components.training.stage1 import identity_of, train_stage1
 from components.training.yolo.average_precision import Precision, average_precision
 from components.training.yolo.export import export_onnx
 from components.training.yolo.network import build_model
@@ -158,17 +157,12 @@ def markdown(rows: Sequence[Row], params: Params) -> str:
 
 def main() -> None:
     """Write sweep.json and sweep.md."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--profile", default="full")
-    parser.add_argument("--prepared", type=Path, required=True)
-    parser.add_argument("--taught", type=Path, required=True)
+    parser = arguments(__doc__)
     parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     params = load_params().of_profile(given.profile)
-    lessons = read_sightings(given.taught) if params.training.teachers.fill else None
-    parts = [training_images(given.prepared, name, params, lessons) for name in ("train", "val")]
-    rows = sweep(params, parts[0], parts[1], given.weights, given.out.with_name(f"{given.out.name}.work"))
+    parts = training_parts(given.prepared, given.taught, params)
+    rows = sweep(params, *parts, given.weights, given.out.with_name(f"{given.out.name}.work"))
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "sweep.json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
     (given.out / "sweep.md").write_text(markdown(rows, params), encoding="utf-8")

@@ -19,8 +19,8 @@ from components.detections import FACE, LICENSE_PLATE, Detections
 from components.errors import StreetveilError
 from components.evaluation.sightings import read_sightings
 from components.settings import Params
-from components.training import stage1
-from components.training.stage1 import training_images
+from components.training import parts
+from components.training.parts import training_images
 
 Make = Callable[..., Path]
 SIZES = {"train": [(301, 203), (96, 80)], "val": [(203, 301)], "test": [(64, 64)]}
@@ -147,7 +147,7 @@ def test_the_packed_folder_trains(make: Make, params: Params, monkeypatch: pytes
     """The trainer reads it as a prepared folder, lessons included, and each picture has the labelled size."""
     prepared = make()
     out, _ = packed(prepared)
-    monkeypatch.setattr(stage1, "PROJECT_ROOT", prepared.parent)
+    monkeypatch.setattr(parts, "PROJECT_ROOT", prepared.parent)
     lessons = read_sightings(out / "taught.jsonl")
     for part, count in (("train", 2), ("val", 1)):
         images = training_images(out, part, params, lessons)
@@ -176,7 +176,7 @@ def test_a_picture_that_no_teacher_has_seen_stays_untaught(
     taught.write_text("\n".join([first, second[:-9], "", *rest]))
     out, _ = packed(prepared)
     assert len(read_sightings(out / "taught.jsonl")) == 2
-    monkeypatch.setattr(stage1, "PROJECT_ROOT", prepared.parent)
+    monkeypatch.setattr(parts, "PROJECT_ROOT", prepared.parent)
     with pytest.raises(StreetveilError, match=r"no teacher has looked at packed/pictures/00001\.jpg"):
         training_images(out, "train", params, read_sightings(out / "taught.jsonl"))
 

@@ -20,6 +20,7 @@ from components.detections import CLASS_NAMES, Detections
 from components.errors import StreetveilError
 from components.imaging.reading import Pixels
 from components.settings import CheckpointChoice, Params, Training
+from components.training import parts
 from components.training.checkpoint import Arrays, arrays_of, read_arrays, write_arrays
 from components.training.images import TrainingImage
 from components.training.optimise import __main__ as command
@@ -291,7 +292,7 @@ def test_the_command_reads_the_split_with_its_lessons(
         asked["weights"], asked["trainer"], _, asked["out"] = given
 
     monkeypatch.setattr(command, "load_params", lambda: params)
-    monkeypatch.setattr(command, "training_images", images)
+    monkeypatch.setattr(parts, "training_images", images)
     monkeypatch.setattr(command, "read_pictures", lambda *given: asked.update(pictures=given[:2]))
     monkeypatch.setattr(command, "optimise", optimise)
     line = ["optimise", "--profile", "rendered", "--weights", "a.npz", "--prepared", "p"]

@@ -22,7 +22,8 @@ from components.settings import Params, Training
 from components.training import stage1
 from components.training.checkpoint import read_arrays, write_arrays
 from components.training.operating_point import OperatingPoint
-from components.training.stage1 import Stage1, train_stage1, training_images
+from components.training.parts import training_images
+from components.training.stage1 import Stage1, train_stage1
 from components.training.yolo import loop
 from components.training.yolo.loop import RecallTraining
 from components.training.yolo.network import RecallDetectionModel, build_model

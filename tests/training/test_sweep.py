@@ -18,6 +18,7 @@ from components.dataset.labels import LabelledImage
 from components.detection.onnx_runtime import Session
 from components.detections import CLASS_NAMES, FACE, Detections
 from components.settings import Params, Training
+from components.training import parts
 from components.training import sweep as module
 from components.training.checkpoint import write_arrays
 from components.training.images import TrainingImage
@@ -174,7 +175,7 @@ def test_the_command_writes_both_tables(params: Params, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(module, "sweep", swept)
     monkeypatch.setattr(module, "load_params", lambda: params)
-    monkeypatch.setattr(module, "training_images", lambda _, part, __, lessons: [part, lessons])
+    monkeypatch.setattr(parts, "training_images", lambda _, part, __, lessons: [part, lessons])
     line = ["sweep", "--profile", "rendered", "--prepared", "p", "--weights", "best.npz", "--taught"]
     monkeypatch.setattr(sys, "argv", [*line, str(tmp_path / "seen.jsonl"), "--out", str(tmp_path / "out")])
     module.main()

@@ -5,7 +5,6 @@ python -m components.training.optimise --weights best.npz --prepared FOLDER --ta
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 from collections.abc import Iterator, Sequence
@@ -23,7 +22,6 @@ from components.detection.openvino_runtime import OpenVinoSession, is_installed
 from components.detection.street import Runtime, padded
 from components.detections import CLASS_NAMES
 from components.errors import StreetveilError
-from components.evaluation.sightings import read_sightings
 from components.imaging.reading import Pixels, decode
 from components.settings import Params, Training, load_params
 from components.training.checkpoint import Arrays, arrays_of, read_arrays, write_arrays
@@ -31,8 +29,9 @@ from components.training.images import TrainingImage
 from components.training.optimise.candidates import Candidate, Row, measure_candidates, write_table
 from components.training.optimise.gpu import gpu_runtime
 from components.training.optimise.quantise import quantise_onnx
+from components.training.parts import arguments, training_parts
 from components.training.pruning import multiplications, narrowed_like, parameter_count, pruned
-from components.training.stage1 import identity_of, train_stage1, training_images
+from components.training.stage1 import identity_of, train_stage1
 from components.training.yolo.export import TorchRuntime, export_onnx
 from components.training.yolo.network import RecallDetectionModel, build_model
 
@@ -201,19 +200,14 @@ def _read(image: TrainingImage, params: Params) -> tuple[LabelledImage, Pixels]:
 
 def main() -> None:
     """Optimise what stage 1 has trained."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--profile", default="full")
+    parser = arguments(__doc__)
     parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--prepared", type=Path, required=True)
-    parser.add_argument("--taught", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
     params = load_params().of_profile(given.profile)
     torch.set_num_threads(1)
-    lessons = read_sightings(given.taught) if params.training.teachers.fill else None
-    parts = [training_images(given.prepared, name, params, lessons) for name in ("train", "val")]
-    trainer = Trainer(params, parts[0], parts[1], given.out.with_name(f"{given.out.name}.work"))
-    pictures = read_pictures(parts[0], parts[1], params)
+    parts = training_parts(given.prepared, given.taught, params)
+    trainer = Trainer(params, *parts, given.out.with_name(f"{given.out.name}.work"))
+    pictures = read_pictures(*parts, params)
     optimise(given.weights, trainer, pictures, given.out)
     print((given.out / "candidates.md").read_text(encoding="utf-8"))
 
