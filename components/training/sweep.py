@@ -1,4 +1,6 @@
-"""What the weight of a missed object does: short trainings that differ in it alone, measured on the validation split.
+"""What one decision does: short trainings that differ in it alone, measured on the validation split.
+
+One table for the weight of a missed object, and one for what is done with the classes that nobody has labelled.
 
 python -m components.training.sweep --prepared FOLDER --taught FILE --weights FILE.npz --out FOLDER [--profile NAME]
 """
@@ -20,7 +22,7 @@ from components.settings import Params, PositiveWeight, Training, load_params
 from components.training.checkpoint import read_arrays
 from components.training.images import TrainingImage
 from components.training.operating_point import Pairs, operating_point
-from components.training.parts import arguments, training_parts
+from components.training.parts import arguments, training_images, training_parts
 from components.training.stage1 import identity_of, train_stage1
 from components.training.yolo.average_precision import Precision, average_precision
 from components.training.yolo.export import export_onnx
@@ -97,47 +99,117 @@ def found_in(models: Sequence[Path], images: Sequence[TrainingImage], params: Pa
     ]
 
 
-def sweep(
-    params: Params, training: Sequence[TrainingImage], validation: Sequence[TrainingImage], first: Path, work: Path
-) -> list[Row]:
-    """Train once for each weight and measure, each alone and all as one ensemble.
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A short training that differs from its neighbours in one thing.
+
+    Attributes:
+        name: what differs, as in the table.
+        settings: how it is trained.
+        training: what it learns from.
+    """
+
+    name: str
+    settings: Training
+    training: Sequence[TrainingImage]
+
+
+def short(params: Params) -> Training:
+    """The settings of training, for a few epochs from trained weights on, whose normalisation is kept."""
+    return params.training.model_copy(
+        update={
+            "epochs": params.sweep.epochs,
+            "learning_rate": params.sweep.learning_rate,
+            "warmup_epochs": 0.0,
+            "fixed_norm_from_epoch": 0,
+        }
+    )
+
+
+def sample(training: Sequence[TrainingImage], params: Params) -> list[TrainingImage]:
+    """A random part of the training pictures, the same places in every list of them."""
+    chosen = np.random.default_rng(params.training.seed).permutation(len(training))[: params.sweep.images]
+    return [training[i] for i in sorted(chosen)]
+
+
+def weight_trials(params: Params, training: Sequence[TrainingImage]) -> list[Trial]:
+    """One for each weight of a missed object."""
+    return [
+        Trial(
+            f"{weight:g}",
+            short(params).model_copy(update={"positive_weight": PositiveWeight(face=weight, license_plate=weight)}),
+            sample(training, params),
+        )
+        for weight in params.sweep.positive_weights
+    ]
+
+
+def label_trials(params: Params, filled: Sequence[TrainingImage], bare: Sequence[TrainingImage]) -> list[Trial]:
+    """One for each way to treat the classes that nobody has labelled.
 
     Args:
         params: all settings.
-        training, validation: the splits; of the first, a random part is trained on, the same for each weight.
-        first: the weights that all start from.
-        work: where trainings are kept, so that an interrupted sweep goes on.
+        filled: the training pictures with what teachers have found.
+        bare: the same pictures, in the same order, with what people have labelled.
     """
-    chosen = np.random.default_rng(params.training.seed).permutation(len(training))[: params.sweep.images]
-    part = [training[i] for i in sorted(chosen)]
-    rows: list[Row] = []
-    models: list[Path] = []
-    for weight in params.sweep.positive_weights:
-        settings = params.training.model_copy(
-            update={
-                "epochs": params.sweep.epochs,
-                "learning_rate": params.sweep.learning_rate,
-                "warmup_epochs": 0.0,
-                "positive_weight": PositiveWeight(face=weight, license_plate=weight),
-            }
-        )
-        # Other pictures, settings or first weights begin another training, as in stage 1.
-        folder = work / f"weight-{weight:g}-{identity_of(settings, part, validation, first)[:12]}"
-        left = train_stage1(settings, part, validation, folder, first)
-        models.append(left.weights.with_suffix(".onnx"))
-        export_onnx(build_model(settings, read_arrays(left.weights)[0]), models[-1])
-        rows.append(row_of(f"{weight:g}", found_in(models[-1:], validation, params), settings))
-    return [*rows, row_of("ensemble", found_in(models, validation, params), params.training)]
+    settings = short(params)
+    complete = settings.model_copy(update={"ignore_unlabelled": False})
+    return [
+        Trial("filled in by teachers", settings, sample(filled, params)),
+        Trial("left out of the loss", settings, sample(bare, params)),
+        Trial("taken for background", complete, sample(bare, params)),
+    ]
 
 
-def markdown(rows: Sequence[Row], params: Params) -> str:
-    """The table, with what was done."""
+def train_trial(trial: Trial, validation: Sequence[TrainingImage], first: Path, work: Path) -> Path:
+    """The network of a trial, ONNX; an interrupted training goes on, and a finished one is not repeated.
+
+    Args:
+        trial: what is trained.
+        validation: chooses the epoch.
+        first: the weights that all start from.
+        work: where trainings are kept, each in a folder named after everything that decides its result.
+    """
+    folder = work / identity_of(trial.settings, trial.training, validation, first)[:12]
+    left = train_stage1(trial.settings, trial.training, validation, folder, first)
+    model = left.weights.with_suffix(".onnx")
+    export_onnx(build_model(trial.settings, read_arrays(left.weights)[0]), model)
+    return model
+
+
+def compare(
+    trials: Sequence[Trial], validation: Sequence[TrainingImage], params: Params, first: Path, work: Path
+) -> tuple[list[Row], list[Path]]:
+    """Train each and measure it alone; their rows and their networks.
+
+    Args:
+        trials: what differs.
+        validation: what all are measured on.
+        params: all settings.
+        first, work: as for `train_trial`.
+    """
+    models = [train_trial(trial, validation, first, work) for trial in trials]
+    rows = [
+        row_of(trial.name, found_in([model], validation, params), trial.settings)
+        for trial, model in zip(trials, models, strict=True)
+    ]
+    return rows, models
+
+
+def markdown(rows: Sequence[Row], params: Params, differs: str) -> str:
+    """A table, with what was done.
+
+    Args:
+        rows: its lines.
+        params: all settings.
+        differs: the head of the first column.
+    """
     head = (
-        "weight", "recall", "precision", "F1", "mAP50", "pixel recall", "pixel FPR", "pixel recall at bound",
+        differs, "recall", "precision", "F1", "mAP50", "pixel recall", "pixel FPR", "pixel recall at bound",
         "object recall at bound", "threshold at bound",
     )  # fmt: skip
     lines = [
-        f"Each weight: {params.sweep.epochs} epochs on {params.sweep.images} pictures from the same trained weights; "
+        f"Each row: {params.sweep.epochs} epochs on {params.sweep.images} pictures from the same trained weights; "
         f"measured on the validation split. Recall to pixel FPR at a confidence of {_THRESHOLD}; the bound is a pixel "
         f"FPR of {params.training.choice.max_pixel_fpr}.",
         "",
@@ -155,17 +227,28 @@ def markdown(rows: Sequence[Row], params: Params) -> str:
     return "\n".join(lines) + "\n"
 
 
+def write_table(rows: Sequence[Row], name: str, differs: str, params: Params, out: Path) -> None:
+    """Write a table for people, and one for programs."""
+    out.mkdir(parents=True, exist_ok=True)
+    told = json.dumps([asdict(row) for row in rows], indent=1)
+    (out / f"{name}.json").write_text(told + "\n", encoding="utf-8")
+    (out / f"{name}.md").write_text(markdown(rows, params, differs), encoding="utf-8")
+
+
 def main() -> None:
-    """Write sweep.json and sweep.md."""
+    """Write the table of weights, and that of what is done where labels are missing."""
     parser = arguments(__doc__)
     parser.add_argument("--weights", type=Path, required=True)
     given = parser.parse_args()
     params = load_params().of_profile(given.profile)
-    parts = training_parts(given.prepared, given.taught, params)
-    rows = sweep(params, *parts, given.weights, given.out.with_name(f"{given.out.name}.work"))
-    given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "sweep.json").write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
-    (given.out / "sweep.md").write_text(markdown(rows, params), encoding="utf-8")
+    filled, validation = training_parts(given.prepared, given.taught, params)
+    bare = training_images(given.prepared, "train", params)
+    place = given.weights, given.out.with_name(f"{given.out.name}.work")
+    weights, models = compare(weight_trials(params, filled), validation, params, *place)
+    weights.append(row_of("ensemble", found_in(models, validation, params), params.training))
+    write_table(weights, "sweep", "weight", params, given.out)
+    labels, _ = compare(label_trials(params, filled, bare), validation, params, *place)
+    write_table(labels, "missing_labels", "unlabelled classes are", params, given.out)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,11 +18,10 @@ from components.dataset.labels import LabelledImage
 from components.detection.onnx_runtime import Session
 from components.detections import CLASS_NAMES, FACE, Detections
 from components.settings import Params, Training
-from components.training import parts
 from components.training import sweep as module
 from components.training.checkpoint import write_arrays
 from components.training.images import TrainingImage
-from components.training.sweep import Row, found_in, markdown, row_of, sweep
+from components.training.sweep import Row, compare, found_in, label_trials, markdown, row_of, weight_trials
 from components.training.yolo.average_precision import Precision, average_precision
 from components.training.yolo.export import export_onnx
 from tests.small_street import small_street
@@ -58,7 +57,7 @@ def rows(*names: str) -> list[Row]:
 
 def test_the_table_has_a_line_for_each_weight_and_the_ensemble(params: Params) -> None:
     """Each row is one line with as many cells as the head, in its order; an unknown rate is a dash."""
-    text = markdown(rows("1", "5", "15", "ensemble"), params)
+    text = markdown(rows("1", "5", "15", "ensemble"), params, "weight")
     head, under, *lines = [line for line in text.splitlines() if line.startswith("|")]
     assert [line.split("|")[1].strip() for line in lines] == ["1", "5", "15", "ensemble"]
     names = [cell.strip() for cell in head.split("|")[1:-1]]
@@ -103,15 +102,42 @@ def test_several_networks_answer_with_their_mean(
     np.testing.assert_allclose([alone.confidence[0], both.confidence[0]], [0.9, 0.6], rtol=1e-5)
 
 
-def test_weights_differ_in_nothing_else(
+def test_weights_differ_in_nothing_else(params: Params, tiny: Training, rendered: Render) -> None:
+    """Each weight has the short settings, its own value for both classes, and the same pictures as the others."""
+    short = params.sweep.model_copy(update={"positive_weights": (1, 5), "images": 3, "epochs": 2})
+    light, heavy = weight_trials(params.model_copy(update={"sweep": short, "training": tiny}), rendered(6))
+    assert (light.name, heavy.name) == ("1", "5")
+    for weight, trial in ((1, light), (5, heavy)):
+        both = trial.settings.positive_weight
+        assert (both.face, both.license_plate) == (weight, weight)
+        assert (trial.settings.epochs, trial.settings.warmup_epochs) == (2, 0)
+        assert trial.settings.fixed_norm_from_epoch == 0
+        assert trial.settings.learning_rate == short.learning_rate
+        assert len(trial.training) == 3
+    assert [image.path for image in light.training] == [image.path for image in heavy.training]
+    assert heavy.settings.model_copy(update={"positive_weight": light.settings.positive_weight}) == light.settings
+
+
+def test_missing_labels_are_treated_in_three_ways(params: Params, tiny: Training, rendered: Render) -> None:
+    """One trial learns from filled labels, two from bare ones, and only the last takes these for complete."""
+    short = params.sweep.model_copy(update={"images": 3})
+    filled = rendered(6)
+    bare = [replace(image, exhaustive=frozenset()) for image in filled]
+    told = label_trials(params.model_copy(update={"sweep": short, "training": tiny}), filled, bare)
+    assert [trial.settings.ignore_unlabelled for trial in told] == [True, True, False]
+    assert [all(image.exhaustive for image in trial.training) for trial in told] == [True, False, False]
+    assert len({tuple(image.path for image in trial.training) for trial in told}) == 1
+
+
+def test_a_comparison_goes_on_where_it_was_and_starts_anew_from_other_weights(
     params: Params, tiny: Training, rendered: Render, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Each has the short settings, its weight for both classes, and the same part; another start, another folder."""
-    calls: list[tuple[Training, list[TrainingImage], Path, Path]] = []
+    """Each trial has its own folder, the same in every call, and is measured alone; another start has another folder."""
+    folders: list[Path] = []
     measured: list[int] = []
 
     def trained(settings: Training, part: list[TrainingImage], _: Any, folder: Path, first: Path) -> SimpleNamespace:
-        calls.append((settings, part, folder, first))
+        folders.append(folder)
         write_arrays(folder / "best.npz", {"w": np.ones(1)}, {})
         return SimpleNamespace(weights=folder / "best.npz")
 
@@ -124,29 +150,22 @@ def test_weights_differ_in_nothing_else(
     monkeypatch.setattr(module, "build_model", lambda *_: None)
     monkeypatch.setattr(module, "export_onnx", lambda _, path: path.write_bytes(b""))
     monkeypatch.setattr(module, "found_in", seen)
-    short = params.sweep.model_copy(update={"positive_weights": (1, 5), "images": 3, "epochs": 2})
+    short = params.sweep.model_copy(update={"positive_weights": (1, 5)})
     changed = params.model_copy(update={"sweep": short, "training": tiny})
+    trials, validation, work = weight_trials(changed, rendered(6)), rendered(1), tmp_path / "work"
     first = tmp_path / "first.npz"
     write_arrays(first, {"w": np.ones(1)}, {})
-    pictures, validation = rendered(6), rendered(1)
-    told = sweep(changed, pictures, validation, first, tmp_path / "work")
-    assert [row.name for row in told] == ["1", "5", "ensemble"]
-    assert measured == [1, 1, 2]
-    for weight, (settings, part, _, start) in zip((1, 5), calls, strict=True):
-        both = settings.positive_weight
-        assert (both.face, both.license_plate, settings.epochs, settings.warmup_epochs) == (weight, weight, 2, 0)
-        assert settings.learning_rate == short.learning_rate
-        assert settings.views == tiny.views
-        assert start == first
-        assert len(part) == 3
-        assert [image.path for image in part] == [image.path for image in calls[0][1]]
-    folders = [call[2] for call in calls]
-    assert all(folder.parent == tmp_path / "work" for folder in folders)
-    sweep(changed, pictures, validation, first, tmp_path / "work")
-    assert [call[2] for call in calls[2:]] == folders
+    told, models = compare(trials, validation, changed, first, work)
+    assert [row.name for row in told] == ["1", "5"]
+    assert measured == [1, 1]
+    assert [model.parent for model in models] == folders
+    assert len(set(folders)) == 2
+    compare(trials, validation, changed, first, work)
+    assert folders[2:] == folders[:2]
     write_arrays(first, {"w": np.zeros(1)}, {})
-    sweep(changed, pictures, validation, first, tmp_path / "work")
-    assert len({call[2] for call in calls}) == 4
+    compare(trials, validation, changed, first, work)
+    assert len(set(folders)) == 4
+    assert all(folder.parent == work for folder in folders)
 
 
 def test_a_network_is_measured_as_production_runs_it(
@@ -164,23 +183,30 @@ def test_a_network_is_measured_as_production_runs_it(
     assert (found.xyxy.max(axis=0) <= [96, 80, 96, 80]).all()
 
 
-def test_the_command_writes_both_tables(params: Params, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The profile's settings, both parts with their lessons, and the trained weights go in; two files come out."""
+def test_the_command_writes_both_comparisons(params: Params, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Weights are compared on filled labels, alone and together; treatments on filled and bare ones; four files."""
     asked: list[Any] = []
-    (tmp_path / "seen.jsonl").write_text("")
 
-    def swept(*given: Any) -> list[Row]:
-        asked.extend(given)
-        return rows("1", "ensemble")
+    def compared(trials: Any, validation: Any, used: Params, *place: Path) -> tuple[list[Row], list[Path]]:
+        asked.append((validation, used, *place))
+        return rows(*trials), [Path(name) for name in trials]
 
-    monkeypatch.setattr(module, "sweep", swept)
+    monkeypatch.setattr(module, "compare", compared)
+    monkeypatch.setattr(module, "weight_trials", lambda _, filled: ["1", f"5 {filled}"])
+    monkeypatch.setattr(module, "label_trials", lambda _, filled, bare: [f"{filled} {bare}"])
+    monkeypatch.setattr(module, "found_in", lambda models, *_: [(None, len(models))])
+    monkeypatch.setattr(module, "row_of", lambda name, pairs, _: rows(f"{name} of {pairs[0][1]}")[0])
     monkeypatch.setattr(module, "load_params", lambda: params)
-    monkeypatch.setattr(parts, "training_images", lambda _, part, __, lessons: [part, lessons])
-    line = ["sweep", "--profile", "rendered", "--prepared", "p", "--weights", "best.npz", "--taught"]
-    monkeypatch.setattr(sys, "argv", [*line, str(tmp_path / "seen.jsonl"), "--out", str(tmp_path / "out")])
+    monkeypatch.setattr(module, "training_parts", lambda *_: ("filled", "val"))
+    monkeypatch.setattr(module, "training_images", lambda *_: "bare")
+    line = ["sweep", "--profile", "rendered", "--prepared", "p", "--weights", "best.npz", "--taught", "t"]
+    monkeypatch.setattr(sys, "argv", [*line, "--out", str(tmp_path / "out")])
     module.main()
     profile = params.of_profile("rendered")
-    assert asked == [profile, ["train", {}], ["val", {}], Path("best.npz"), tmp_path / "out.work"]
-    told = json.loads((tmp_path / "out" / "sweep.json").read_text())
-    assert told == [asdict(row) for row in rows("1", "ensemble")]
-    assert (tmp_path / "out" / "sweep.md").read_text() == markdown(rows("1", "ensemble"), profile)
+    assert asked == [("val", profile, Path("best.npz"), tmp_path / "out.work")] * 2
+    weights, labels = rows("1", "5 filled", "ensemble of 2"), rows("filled bare")
+    told = {name: (tmp_path / "out" / name).read_text() for name in ("sweep.md", "missing_labels.md")}
+    assert told["sweep.md"] == markdown(weights, profile, "weight")
+    assert told["missing_labels.md"] == markdown(labels, profile, "unlabelled classes are")
+    assert json.loads((tmp_path / "out" / "sweep.json").read_text()) == [asdict(row) for row in weights]
+    assert json.loads((tmp_path / "out" / "missing_labels.json").read_text()) == [asdict(row) for row in labels]

@@ -67,10 +67,15 @@ class Trainer:
     work: Path
 
     def again(self, name: str, first: Path, teachers: Sequence[Path] = ()) -> Arrays:
-        """A short training from given weights."""
+        """A short training from given weights, whose normalisation is kept."""
         short = self.params.optimisation
         settings = self.params.training.model_copy(
-            update={"epochs": short.epochs, "learning_rate": short.learning_rate, "warmup_epochs": 0.0}
+            update={
+                "epochs": short.epochs,
+                "learning_rate": short.learning_rate,
+                "warmup_epochs": 0.0,
+                "fixed_norm_from_epoch": 0,
+            }
         )
         chosen = np.random.default_rng(settings.seed).permutation(len(self.training))[: short.images]
         part = [self.training[i] for i in sorted(chosen)]
