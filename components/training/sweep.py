@@ -177,6 +177,13 @@ def train_trial(trial: Trial, validation: Sequence[TrainingImage], first: Path, 
     return model
 
 
+def exported(first: Path, work: Path, settings: Training) -> Path:
+    """The network that all trials start from, ONNX."""
+    work.mkdir(parents=True, exist_ok=True)
+    export_onnx(build_model(settings, read_arrays(first)[0]), work / "start.onnx")
+    return work / "start.onnx"
+
+
 def compare(
     trials: Sequence[Trial], validation: Sequence[TrainingImage], params: Params, first: Path, work: Path
 ) -> tuple[list[Row], list[Path]]:
@@ -245,8 +252,9 @@ def main() -> None:
     bare = training_images(given.prepared, "train", params)
     place = given.weights, given.out.with_name(f"{given.out.name}.work")
     weights, models = compare(weight_trials(params, filled), validation, params, *place)
-    weights.append(row_of("ensemble", found_in(models, validation, params), params.training))
-    write_table(weights, "sweep", "weight", params, given.out)
+    together = row_of("ensemble", found_in(models, validation, params), params.training)
+    start = row_of("none yet", found_in([exported(*place, params.training)], validation, params), params.training)
+    write_table([start, *weights, together], "sweep", "weight", params, given.out)
     labels, _ = compare(label_trials(params, filled, bare), validation, params, *place)
     write_table(labels, "missing_labels", "unlabelled classes are", params, given.out)
 

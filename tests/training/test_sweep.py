@@ -132,7 +132,7 @@ def test_missing_labels_are_treated_in_three_ways(params: Params, tiny: Training
 def test_a_comparison_goes_on_where_it_was_and_starts_anew_from_other_weights(
     params: Params, tiny: Training, rendered: Render, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Each trial has its own folder, the same in every call, and is measured alone; another start has another folder."""
+    """Each trial has its own folder, the same in every call, and is measured alone; another start has others."""
     folders: list[Path] = []
     measured: list[int] = []
 
@@ -194,6 +194,7 @@ def test_the_command_writes_both_comparisons(params: Params, monkeypatch: pytest
     monkeypatch.setattr(module, "compare", compared)
     monkeypatch.setattr(module, "weight_trials", lambda _, filled: ["1", f"5 {filled}"])
     monkeypatch.setattr(module, "label_trials", lambda _, filled, bare: [f"{filled} {bare}"])
+    monkeypatch.setattr(module, "exported", lambda first, work, _: work / first)
     monkeypatch.setattr(module, "found_in", lambda models, *_: [(None, len(models))])
     monkeypatch.setattr(module, "row_of", lambda name, pairs, _: rows(f"{name} of {pairs[0][1]}")[0])
     monkeypatch.setattr(module, "load_params", lambda: params)
@@ -204,7 +205,7 @@ def test_the_command_writes_both_comparisons(params: Params, monkeypatch: pytest
     module.main()
     profile = params.of_profile("rendered")
     assert asked == [("val", profile, Path("best.npz"), tmp_path / "out.work")] * 2
-    weights, labels = rows("1", "5 filled", "ensemble of 2"), rows("filled bare")
+    weights, labels = rows("none yet of 1", "1", "5 filled", "ensemble of 2"), rows("filled bare")
     told = {name: (tmp_path / "out" / name).read_text() for name in ("sweep.md", "missing_labels.md")}
     assert told["sweep.md"] == markdown(weights, profile, "weight")
     assert told["missing_labels.md"] == markdown(labels, profile, "unlabelled classes are")
