@@ -34,7 +34,7 @@ lint: $(READY)  ## ruff, mypy and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
 repro: $(READY)  ## recompute what changed of the chain on rendered pictures; docs/retrain.md has the full one
-	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro shipped optimise@rendered
+	@PATH="$(CURDIR)/$(BIN):$$PATH" dvc repro shipped bias@rendered sweep@rendered
 
 pages: $(READY)  ## open the Prefect and MLflow pages on this machine
 	@$(BIN)/python -m flows.pages

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
+from typing import Literal
 
 from components.detection.bundle import ModelFile, Role
 from components.detections import CLASS_NAMES
 from components.packages import package_folder
+
+WEIGHTS = Path(__file__).with_name("weights")
+STAGE_1, VERIFIER, PINS = "street.onnx", "verifier.onnx", "pins.json"
 
 
 def peer_files(role: Role = "stage1") -> tuple[ModelFile, ...]:
@@ -47,18 +52,25 @@ def own_files(stage1: Path, verifier: Path | None) -> tuple[ModelFile, ...]:
         stage1: the detector, ONNX.
         verifier: stage 2, ONNX; without, stage 1 has the last word.
     """
-    files = [_own(stage1, "street", "street", "stage1")]
+    files = [_own(stage1, "street", _sha256(stage1))]
     if verifier is not None:
-        files.append(_own(verifier, "verifier", "verifier", "verifier"))
+        files.append(_own(verifier, "verifier", _sha256(verifier)))
     return (*files, *peer_files("safety"))
 
 
-def _own(path: Path, detector: str, architecture: str, role: Role) -> ModelFile:
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    source, licence = "trained by components/training", "AGPL-3.0-or-later"
-    return ModelFile(detector, architecture, ",".join(CLASS_NAMES), path, digest, source, licence, role)
-
-
 def shipped_files() -> tuple[ModelFile, ...]:
-    """What a fresh registry has as version 1."""
-    return peer_files()
+    """What a fresh registry has as version 1: our own cascade, with the others as its secondary check."""
+    pins = json.loads((WEIGHTS / PINS).read_text(encoding="utf-8"))
+    stage1 = _own(WEIGHTS / STAGE_1, "street", pins[STAGE_1])
+    verifier = _own(WEIGHTS / VERIFIER, "verifier", pins[VERIFIER])
+    return (stage1, verifier, *peer_files("safety"))
+
+
+def _own(path: Path, architecture: Literal["street", "verifier"], sha256: str) -> ModelFile:
+    role: Role = "stage1" if architecture == "street" else "verifier"
+    source, licence = "trained by components/training", "AGPL-3.0-or-later"
+    return ModelFile(architecture, architecture, ",".join(CLASS_NAMES), path, sha256, source, licence, role)
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

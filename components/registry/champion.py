@@ -27,7 +27,7 @@ class Champion:
 
 
 def bootstrap(registry: Registry) -> str | None:
-    """Register the shipped detectors as version 1 and champion, unless the registry has a model already.
+    """Register the shipped model as version 1 and champion, unless the registry has a model already.
 
     Returns:
         The new version, or None if there was nothing to do.
@@ -37,7 +37,7 @@ def bootstrap(registry: Registry) -> str | None:
     return registry.register(
         shipped_files(),
         alias=CHAMPION,
-        description="Shipped: CenterFace (faces) and platedet (plates), untuned.",
+        description="Shipped: our own detector and verifier; CenterFace and platedet look again at what is rejected.",
     )
 
 

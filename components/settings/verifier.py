@@ -67,6 +67,7 @@ class VerifierTraining(Frozen):
 
     families: Annotated[tuple[Family, ...], Field(min_length=1)]
     epochs: Count
+    ablation_epochs: Count
     batch_size: Annotated[int, Field(ge=2)]
     seed: Annotated[int, Field(ge=0)]
     learning_rate: Positive

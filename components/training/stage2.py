@@ -135,7 +135,7 @@ def read_network(weights: Path) -> VerifierNetwork:
 
 
 def ablate(settings: VerifierTraining, training: Examples, validation: Examples) -> tuple[AblationRow, ...]:
-    """Train with all families, without each one, and with each one alone."""
+    """Train with all families, without each one, and with each one alone, all for `ablation_epochs`."""
     told: list[tuple[Family, ...]] = [
         FAMILIES,
         *(tuple(other for other in FAMILIES if other != left_out) for left_out in FAMILIES),
@@ -147,7 +147,7 @@ def ablate(settings: VerifierTraining, training: Examples, validation: Examples)
 def _ablated(
     settings: VerifierTraining, training: Examples, validation: Examples, families: tuple[Family, ...]
 ) -> AblationRow:
-    less = settings.model_copy(update={"families": families})
+    less = settings.model_copy(update={"families": families, "epochs": settings.ablation_epochs})
     raw = logits_of(fit(training, less), validation)
     logits = raw + shifts_of(calibrate(validation, raw, less), validation.class_id)
     found = {name: figures(validation, logits, c, settings.threshold) for c, name in enumerate(CLASS_NAMES)}

@@ -13,7 +13,7 @@ from components.detection.bundle import Bundle, load_cascade
 from components.detection.cascade import Cascade
 from components.detection.region_rules import Outcome, decide
 from components.detection.sanity import SANITY_PICTURES, check_sanity
-from components.detection.shipped import shipped_files
+from components.detection.shipped import peer_files, shipped_files
 from components.detections import FACE, LICENSE_PLATE, Boxes, Detections, iou, pixel_mask
 from components.errors import ModelError
 from components.imaging.reading import Pixels
@@ -23,8 +23,14 @@ from tests.toy_model import SQUARE_PX, scene
 
 @pytest.fixture(scope="module")
 def shipped(params: Params) -> Cascade:
-    """The detectors that come with the installation."""
+    """The model that comes with the installation."""
     return load_cascade(Bundle("shipped", "1", shipped_files()), params.detection)
+
+
+@pytest.fixture(scope="module")
+def peers(params: Params) -> Cascade:
+    """CenterFace and platedet alone."""
+    return load_cascade(Bundle("peers", "1", peer_files()), params.detection)
 
 
 class Fixed:
@@ -48,15 +54,16 @@ def box_of(*box: float) -> Boxes:
     return np.array([box], np.float32)
 
 
-def test_the_shipped_detectors_pass(shipped: Cascade, params: Params) -> None:
-    """The real networks find the face and the plate of the sanity pictures by the highest thresholds of all regions."""
+@pytest.mark.parametrize("name", ["shipped", "peers"])
+def test_real_models_pass(request: pytest.FixtureRequest, params: Params, name: str) -> None:
+    """What we ship, and what others ship, finds face and plate of the sanity pictures by every region's thresholds."""
     highest = max(params.regions.values(), key=lambda region: (region.face.threshold, region.license_plate.threshold))
     assert all(
         highest.rule(name).threshold >= region.rule(name).threshold
         for region in params.regions.values()
         for name in ("face", "license_plate")
     )
-    check_sanity(shipped, highest, params.reading)
+    check_sanity(request.getfixturevalue(name), highest, params.reading)
 
 
 def test_a_blind_model_is_found_out(toy: Bundle, params: Params) -> None:
@@ -66,9 +73,9 @@ def test_a_blind_model_is_found_out(toy: Bundle, params: Params) -> None:
 
 
 @pytest.mark.parametrize(("kept", "missed"), [(0, "license_plate"), (1, "face")])
-def test_a_model_blind_to_one_class_is_found_out(shipped: Cascade, params: Params, kept: int, missed: str) -> None:
-    """One of the two networks alone does not pass, whichever it is."""
-    half = Cascade((shipped.detectors[kept],), shipped.settings)
+def test_a_model_blind_to_one_class_is_found_out(peers: Cascade, params: Params, kept: int, missed: str) -> None:
+    """One of two networks that know a class each does not pass, whichever it is."""
+    half = Cascade((peers.detectors[kept],), peers.settings)
     with pytest.raises(ModelError, match=f"does not find the {missed} "):
         check_sanity(half, params.regions["strict"], params.reading)
 

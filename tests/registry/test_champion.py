@@ -46,7 +46,7 @@ def files_of(registry: Registry) -> dict[str, Path]:
 
 
 def test_bootstrap_registers_version_1_with_hashes_sources_and_licences(registry: Registry) -> None:
-    """A fresh registry has the shipped detectors as champion, each file with its pinned hash, source and licence."""
+    """A fresh registry has the shipped model as champion, each file with its pinned hash, source and licence."""
     bundle = registry.bundle(CHAMPION)
     assert bundle.version == "1"
     shipped = {file.path.name: (file.sha256, file.source, file.licence) for file in shipped_files()}
@@ -109,7 +109,7 @@ def test_two_files_of_one_name_are_not_registered(registry: Registry, tmp_path: 
 
 
 def _tamper(registry: Registry, tmp_path: Path) -> None:
-    file = files_of(registry)["centerface.onnx"]
+    file = files_of(registry)["street.onnx"]
     content = bytearray(file.read_bytes())
     content[-100] ^= 1
     file.write_bytes(bytes(content))

@@ -258,7 +258,7 @@ def test_a_family_that_is_left_out_is_not_read(only: str, rng: np.random.Generat
 
 def test_the_ablation_has_a_row_for_everything(toy: tuple[Examples, Examples]) -> None:
     """All families, all but each, and each alone; colours alone tell the toy's classes apart better than geometry."""
-    less = SMALL.model_copy(update={"epochs": 1})
+    less = SMALL.model_copy(update={"ablation_epochs": 1})
     rows = ablate(less, toy[0].select(np.arange(150)), toy[1].select(np.arange(150)))
     assert [len(row.families) for row in rows] == [4, 3, 3, 3, 3, 1, 1, 1, 1]
     auc = {row.families: row.auc["face"] or 0 for row in rows}
