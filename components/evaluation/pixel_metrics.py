@@ -13,7 +13,7 @@ import numpy as np
 from components.dataset.labels import LabelledImage
 from components.detections import CLASS_NAMES, Boxes, dilate, pixel_mask
 
-_ON_TARGET_GROWTH = 0.25  # a blur may reach so far beyond a labelled box (share of its sides) before it counts as false
+ON_TARGET_GROWTH = 0.25  # a blur may reach so far beyond a labelled box (share of its sides) before it counts as false
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def count_pixels(image: LabelledImage, areas: Boxes, class_name: str | None = No
     if not image.exhaustive >= set(CLASS_NAMES):
         return counts
     background = ~pixel_mask(image.objects.xyxy, *size) & ~ignored
-    on_target = pixel_mask(dilate(image.objects.xyxy, _ON_TARGET_GROWTH), *size)
+    on_target = pixel_mask(dilate(image.objects.xyxy, ON_TARGET_GROWTH), *size)
     return counts + PixelCounts(
         background=_count(background),
         background_hidden=_count(background & hidden),
