@@ -208,6 +208,7 @@ def row(name: str, speed: float | None, file_mb: float | None, accepted: bool | 
         ([row("a", 10, 5), row("b", 20, 1, accepted=False)], "a"),
         ([row("a", 10, 5), row("b", 20, 1, accepted=None)], "a"),
         ([row("a", 10, 5), row("b", 20, None)], "a"),  # no file to ship
+        ([row("a", 10, 5), row("b, TensorRT", 500, 1)], "a"),  # the speed of a GPU
         ([row("a", 10, 5), row("b", 20, 1, accepted=False), row("c", 9.4, 4), row("d", 9.9, 2)], "d"),
     ],
 )
