@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 from scipy.stats import hypergeom
 
-from components.evaluation.bias import _correct, bias
+from components.evaluation.bias import bias
 from components.evaluation.intervals import wilson
+from components.evaluation.slices import COLUMNS, _corrected, slice_table, worst
 
 
 def objects(hidden: int, count: int, **marks: object) -> pd.DataFrame:
@@ -38,7 +39,7 @@ def test_a_planted_gap_is_found() -> None:
     assert told["without"]["verdict"] == "missed less often"
     assert told["with"]["gap"] == pytest.approx(-0.2)
     assert told["without"]["gap"] == pytest.approx(0.2)
-    assert told["with"]["object_recall_interval"] == wilson(225, 300)
+    assert (told["with"]["low"], told["with"]["high"]) == wilson(225, 300)
 
 
 def test_the_same_gap_among_few_is_too_few_to_say() -> None:
@@ -60,7 +61,7 @@ def test_what_nobody_labels_is_not_assessed() -> None:
     """An attribute without a column, or without a value in it, is named as not assessed and is no pass."""
     told = bias(table(60, gender=None))["face"]
     for attribute in ("gender", "age", "skin_type", "region"):
-        assert told[attribute] == "not assessed: no label says"
+        assert told[attribute] == "not assessed"
     assert "verdict" in told["mask"]["with"]
 
 
@@ -87,14 +88,33 @@ def test_classes_are_compared_within_themselves() -> None:
 
 def test_holm_by_hand() -> None:
     """0.01, 0.02, 0.03 and 0.005 become 0.03, 0.04, 0.04 and 0.02: each step's factor, never below the one before."""
-    parts: list[dict[str, Any]] = [{"p": p, "gap": gap} for p, gap in ((0.01, -1), (0.02, 1), (0.03, -1), (0.005, 1))]
-    _correct(parts)
-    assert [part["p"] for part in parts] == pytest.approx([0.03, 0.04, 0.04, 0.02])
-    assert [part["verdict"] for part in parts] == ["missed more often", "missed less often"] * 2
-    many: list[dict[str, Any]] = [{"p": p, "gap": -1} for p in (0.03, 0.9, 0.8)]
-    _correct(many)
-    assert [part["p"] for part in many] == pytest.approx([0.09, 1, 1])
-    assert {part["verdict"] for part in many} == {"no gap seen"}
+
+    def corrected(p: list[float], gap: list[float]) -> pd.DataFrame:
+        return _corrected(pd.DataFrame({"p": p, "gap": gap, "verdict": None}, columns=list(COLUMNS)))
+
+    told = corrected([0.01, 0.02, 0.03, 0.005], [-1, 1, -1, 1])
+    assert told["p"].tolist() == pytest.approx([0.03, 0.04, 0.04, 0.02])
+    assert told["verdict"].tolist() == ["missed more often", "missed less often"] * 2
+    many = corrected([0.03, 0.9, 0.8], [-1, -1, -1])
+    assert many["p"].tolist() == pytest.approx([0.09, 1, 1])
+    assert set(many["verdict"]) == {"no gap seen"}
+
+
+def test_pictures_do_not_hide_a_gap_between_people() -> None:
+    """Many slices of pictures leave the correction of the slices of people as it is."""
+    rows = table(60, (0.8, 0.6))
+    alone = bias(rows)["face"]["mask"]["with"]["p"]
+    rows["size"] = ["8–16 px", "16–32 px"] * 60
+    rows["source"] = ["a"] * 60 + ["b"] * 60
+    assert bias(rows)["face"]["mask"]["with"]["p"] == alone
+
+
+def test_the_worst_slice_is_one_that_can_tell() -> None:
+    """A slice of 10 that is always missed is too small to be the worst; the next one is named."""
+    rows = slice_table(pd.concat([table(300), objects(0, 10, mask="incorrect")]))
+    (found,) = worst(rows).to_dict("records")
+    assert (found["class"], found["attribute"], found["value"]) == ("face", "mask", "with")
+    assert len(worst(slice_table(table(10)))) == 0
 
 
 def test_p_is_fishers_times_the_number_of_comparisons() -> None:
@@ -116,4 +136,4 @@ def test_the_command_reads_what_the_evaluation_writes(tmp_path: Path, monkeypatc
     told = json.loads((tmp_path / "bias.json").read_text())["face"]
     assert {name: part["objects"] for name, part in told["region"].items()} == {"NA": 120, "ro": 120}
     assert told["mask"]["with"]["verdict"] == "missed more often"
-    assert told["skin_type"] == "not assessed: no label says"
+    assert told["skin_type"] == "not assessed"
