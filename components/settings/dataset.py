@@ -24,6 +24,13 @@ class LabelledSet(Frozen):
     part: Literal["test"] | None = None
     video_pattern: str | None = None
     compare_looks: bool = True
+    demographics: str | None = None
+
+    @model_validator(mode="after")
+    def _demographics_are_of_wider_face(self) -> LabelledSet:
+        if self.demographics is not None and self.format != "wider_face":
+            raise ValueError("demographics: are known of format wider_face only")
+        return self
 
     @model_validator(mode="after")
     def _video_pattern_names_a_video(self) -> LabelledSet:

@@ -11,6 +11,7 @@ from components.dataset.formats.ccpd import read_ccpd
 from components.dataset.formats.coco import read_coco
 from components.dataset.formats.open_images import read_open_images
 from components.dataset.formats.voc import read_voc
+from components.dataset.formats.wider_demographics import read_perceived, with_perceived
 from components.dataset.formats.wider_face import read_wider_face
 from components.dataset.formats.yolo import read_yolo
 from components.dataset.labels import LabelledImage, read_labels
@@ -76,6 +77,10 @@ def _read(labelled_set: LabelledSet, pictures: Path, project: Path, folder: str 
         case "voc":
             return read_voc(labels, name, classes, labelled_set.exhaustive)
         case "wider_face":
-            return read_wider_face(labels, pictures, name)
+            faces = read_wider_face(labels, pictures, name)
+            if labelled_set.demographics is None:
+                return faces
+            perceived = project / _placed(labelled_set.demographics, labelled_set, folder)
+            return with_perceived(faces, read_perceived(perceived))
         case "yolo":
             return read_yolo(labels, pictures, name, classes, labelled_set.exhaustive)

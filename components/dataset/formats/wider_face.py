@@ -13,6 +13,7 @@ from components.dataset.annotation import Size, numbers, picture_size, text_of, 
 from components.dataset.labels import LabelledBox, LabelledImage, labelled_image
 from components.errors import StreetveilError
 
+PLACE = "place"  # the mark of a face's place among those of its picture, from 0
 _HEAVY = 2  # of blur and occlusion: 0 none, 1 some, 2 heavy
 _PICTURE_ENDINGS = (".jpg", ".jpeg", ".png")
 _REMEDY = "take the annotation file as it was published"
@@ -52,7 +53,8 @@ def read_wider_face(
         size = picture_size(pictures / name, where)
         first, at = at + 2, at + 2 + faces
         boxes = [
-            _face(lines, row, size, f"{labels}:{row + 1}", ignored_blur, ignored_occlusion) for row in range(first, at)
+            _face(lines, row, row - first, size, f"{labels}:{row + 1}", ignored_blur, ignored_occlusion)
+            for row in range(first, at)
         ]
         if faces == 0 and at < len(lines) and set(lines[at].split()) == {"0"}:
             at += 1
@@ -66,7 +68,9 @@ def _count(lines: list[str], at: int, where: str) -> int:
     return int(text)
 
 
-def _face(lines: list[str], at: int, size: Size, where: str, ignored_blur: int, ignored_occlusion: int) -> LabelledBox:
+def _face(
+    lines: list[str], at: int, place: int, size: Size, where: str, ignored_blur: int, ignored_occlusion: int
+) -> LabelledBox:
     fields = lines[at].split() if at < len(lines) else []
     if len(fields) != 10:
         raise StreetveilError(f"{where}: a face has ten numbers, not {len(fields)}; {_REMEDY}")
@@ -77,6 +81,7 @@ def _face(lines: list[str], at: int, size: Size, where: str, ignored_blur: int, 
         width, height = max(width, 1), max(height, 1)
     ignored = bool(invalid) or degenerate or blur >= ignored_blur or occlusion >= ignored_occlusion
     marks = {
+        PLACE: place,
         "blur": int(blur),
         "expression": int(expression),
         "illumination": int(illumination),

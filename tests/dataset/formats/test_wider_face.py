@@ -26,7 +26,7 @@ def test_faces_are_read_with_their_marks(tmp_path: Path) -> None:
     (image,) = read(tmp_path, f"0--Parade/a.jpg\n1\n{CLEAR} \n")
     assert (image.path, image.width, image.height, image.source) == ("0--Parade/a.jpg", 200, 100, "wider-face")
     assert objects(image) == [(0, [10, 20, 40, 60])]
-    assert image.marks == ({"blur": 0, "expression": 0, "illumination": 1, "occlusion": 1, "pose": 0},)
+    assert image.marks == ({"place": 0, "blur": 0, "expression": 0, "illumination": 1, "occlusion": 1, "pose": 0},)
     assert image.exhaustive == {"face"}
 
 
@@ -40,6 +40,7 @@ def test_unclear_faces_are_ignored(tmp_path: Path, face: str) -> None:
     (image,) = read(tmp_path, f"0--Parade/a.jpg\n2\n{face}\n{CLEAR}\n")
     assert image.ignored.tolist() == [[10, 20, 40, 60]]
     assert len(image.objects) == 1
+    assert image.marks[0]["place"] == 1
 
 
 def test_the_bounds_of_unclear_can_be_moved(tmp_path: Path) -> None:
