@@ -13,6 +13,21 @@ Family = Literal["geometry", "colour", "cnn", "context"]
 FAMILIES: tuple[Family, ...] = ("geometry", "colour", "cnn", "context")
 
 
+class ExampleCanvases(Frozen):
+    """Canvases of views, as stage 1 is trained on, from which examples are made beside those of the pictures.
+
+    Attributes:
+        train, val: their number in each part.
+        side_px: of each.
+        min_view_share: a picture may cover as little of its view, so that its objects may be small.
+    """
+
+    train: Annotated[int, Field(ge=0)]
+    val: Annotated[int, Field(ge=0)]
+    side_px: Annotated[int, Field(ge=64)]
+    min_view_share: Share
+
+
 class ProposalExamples(Frozen):
     """How labelled examples are made of stage 1's proposals.
 
@@ -23,6 +38,7 @@ class ProposalExamples(Frozen):
         max_negatives: of stage 1's false proposals in a training picture, so many are kept.
         random_boxes: of each exhaustive class, so many boxes anywhere are added to a training picture.
         boxes_beside: so many boxes are added beside each of its first objects, of which max_objects_beside are taken.
+        canvases: what else examples are made of.
     """
 
     proposal_threshold: Share
@@ -34,6 +50,7 @@ class ProposalExamples(Frozen):
     random_boxes: Annotated[int, Field(ge=0)]
     boxes_beside: Annotated[int, Field(ge=0)]
     max_objects_beside: Annotated[int, Field(ge=0)]
+    canvases: ExampleCanvases
     seed: Annotated[int, Field(ge=0)]
 
 

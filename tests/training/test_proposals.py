@@ -16,10 +16,11 @@ from components.detection.bundle import Bundle
 from components.detections import Detections, areas, intersections
 from components.errors import StreetveilError
 from components.imaging.reading import Pixels
-from components.settings import PROJECT_ROOT, Detection, Params, ProposalExamples, Region, load_params
+from components.settings import PROJECT_ROOT, Detection, Params, ProposalExamples, Region, Training, load_params
 from components.training import proposals as module
+from components.training.checkpoint import read_arrays
 from components.training.images import TrainingImage
-from components.training.proposals import examples_of, write_examples
+from components.training.proposals import Making, examples_of, write_canvases, write_examples
 from components.training.verifier.examples import (
     Examples,
     concatenate,
@@ -179,9 +180,8 @@ def test_shards_are_made_once(
 
     def make(count: int, settings: ProposalExamples = SETTINGS, proposer: str = "one") -> Examples:
         looked.clear()
-        files = list(
-            write_examples(images[:count], propose, proposer, settings, params.reading, tmp_path / "out", "val", False)
-        )
+        making = Making(propose, proposer, settings, tmp_path / "out")
+        files = list(write_examples(images[:count], making, params.reading, "val", False))
         assert sorted((tmp_path / "out").glob("*.npz")) == files
         return read_examples(tmp_path / "out", "val")
 
@@ -195,6 +195,49 @@ def test_shards_are_made_once(
     make(5, SETTINGS.model_copy(update={"min_iou": 0.4}), "another")
     assert len(looked) == 5
     assert set(make(2, SETTINGS.model_copy(update={"min_iou": 0.4}), "another").picture.tolist()) == {0, 1}
+
+
+def test_what_nobody_knows_is_no_false_proposal(rendered: Render) -> None:
+    """Proposals and added boxes where background must not count have no weight; objects there keep theirs."""
+    image, pixels = truth([(50, 50, 90, 90)], [0]), np.zeros((120, 160, 3), np.uint8)
+    found = Detections.of([(50, 50, 90, 90), (100, 10, 120, 40), (10, 10, 30, 30)], [0.9, 0.2, 0.3], [0, 1, 0])
+    for uncounted, weights in ((0, [1, 1, 1]), (3, [1, 0, 0]), (1, [1, 1, 0]), (2, [1, 0, 1])):
+        bits = np.full((120, 160), uncounted, np.uint8)
+        told = examples_of(image, pixels, lambda _: found, SETTINGS, 5, False, bits)
+        assert told.labels.weight.tolist() == weights
+    bits = np.full((120, 160), 3, np.uint8)
+    assert len(examples_of(image, pixels, lambda _: found, SETTINGS, 5, True, bits)) == 1
+
+
+def test_canvases_are_the_same_in_every_run_and_differ_from_each_other(
+    rendered: Render, params: Params, tiny: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More canvases than pictures are all different; a second call makes none, other views make new ones."""
+    monkeypatch.setattr(module, "_PICTURES_A_SHARD", 2)
+    canvases = SETTINGS.canvases.model_copy(update={"side_px": 96})
+    images, looked = rendered(2), list[Pixels]()
+
+    def propose(pixels: Pixels) -> Detections:
+        looked.append(pixels)
+        return colours(pixels)
+
+    def make(training: Training = tiny) -> Examples:
+        looked.clear()
+        settings = SETTINGS.model_copy(update={"canvases": canvases})
+        making = Making(propose, "one", settings, tmp_path / "out")
+        files = list(write_canvases(images, making, training, "val", 5, varied=False))
+        assert [file.name for file in files] == [f"val-canvas-0000{i}.npz" for i in range(3)]
+        return read_examples(tmp_path / "out", "val")
+
+    first = make()
+    assert {pixels.shape for pixels in looked} == {(96, 96, 3)}
+    assert len({pixels.tobytes() for pixels in looked}) == 5
+    assert len(set(first.picture.tolist())) == 5
+    again = make()
+    assert not looked
+    assert all(np.array_equal(array, again.arrays()[name]) for name, array in first.arrays().items())
+    make(tiny.model_copy(update={"views": tiny.views.model_copy(update={"mirrored_share": 0.1})}))
+    assert len(looked) == 5
 
 
 def test_no_examples_are_an_error_that_says_what_to_do(tmp_path: Path) -> None:
@@ -219,7 +262,9 @@ def test_the_command_makes_both_parts_and_never_the_tests(
     paths = [image.path for part in ("train", "val") for image in read_labels(tmp_path / f"{part}.json", folder="")]
     (tmp_path / "seen.jsonl").write_text("\n".join(json.dumps({"file": path, "found": []}) for path in paths))
     (tmp_path / "street.onnx").write_bytes(b"weights")
-    settings, looked, asked = [params], [], []
+    canvases = SETTINGS.canvases.model_copy(update={"train": 2, "val": 1, "side_px": 96})
+    few = params.verifier.model_copy(update={"examples": SETTINGS.model_copy(update={"canvases": canvases})})
+    settings, looked, asked = [params.model_copy(update={"verifier": few})], [], []
 
     def propose(pixels: Pixels, region: Region) -> Detections:
         assert region == params.region(None)[1]
@@ -238,17 +283,19 @@ def test_the_command_makes_both_parts_and_never_the_tests(
     module.main()
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == [
         "train-00000.npz",
+        "train-canvas-00000.npz",
         "train-empty.npz",
         "val-00000.npz",
+        "val-canvas-00000.npz",
     ]
-    assert len(looked) == 4
+    assert len(looked) == 7
     ((file,), detection), *_ = asked
     assert file.sha256 == hashlib.sha256(b"weights").hexdigest()
     assert detection.proposal_threshold == params.verifier.examples.proposal_threshold
-    assert len(read_examples(tmp_path / "out", "val")) == 62
+    assert len(read_arrays(tmp_path / "out" / "val-00000.npz")[0]["class_id"]) == 62
     module.main()
-    assert len(looked) == 4
+    assert len(looked) == 7
     scales = params.detection.model_copy(update={"merge_iou": 0.31})
-    settings.append(params.model_copy(update={"detection": scales}))
+    settings.append(settings[0].model_copy(update={"detection": scales}))
     module.main()
-    assert len(looked) == 8
+    assert len(looked) == 14

@@ -42,10 +42,13 @@ class CanvasDataset(Dataset[dict[str, Any]]):
         return len(self.images)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
+        return _sample(self.canvas(index), str(self.images[index].path), self._settings.ignore_unlabelled)
+
+    def canvas(self, index: int) -> View:
+        """The canvas that begins with one of the images."""
         seed = [self._settings.seed, self.epoch, index]
         first = self._picture(index)
-        view = canvas_of(first, self._draw, self._settings.views, self._settings.canvas_px, seed)
-        return _sample(view, str(self.images[index].path), self._settings.ignore_unlabelled)
+        return canvas_of(first, self._draw, self._settings.views, self._settings.canvas_px, seed)
 
     def _draw(self, rng: np.random.Generator) -> tuple[TrainingImage, Pixels]:
         """A random picture; every class that there is comes up equally often."""
