@@ -121,7 +121,9 @@ def _completed(image: LabelledImage, seen: Seen) -> LabelledImage:
 def _member(image: LabelledImage, seen: Seen, labelled_set: LabelledSet) -> Member:
     # A file's content is its key, not its path: who moves or renames pictures keeps the split.
     key = f"video {image.source}/{image.video}" if image.video else f"file {seen.sha256}"
-    return Member(key, seen.look if labelled_set.compare_looks else None, labelled_set.part)
+    look = seen.look if labelled_set.compare_looks else None
+    shares = labelled_set.shares
+    return Member(key, look, labelled_set.part, (shares.test, shares.val) if shares else None)
 
 
 def _refuse_twice(paths: Iterable[str]) -> None:

@@ -30,11 +30,13 @@ class Member:
         key: what pictures of one origin share and what never changes: the video, or the hash of the file.
         look: its perceptual hash; None if it is compared with nothing.
         part: the part that its data set was given as a whole.
+        shares: of its data set's keys, those for test and validation, where the set has shares of its own.
     """
 
     key: str
     look: int | None = None
     part: Literal["test"] | None = None
+    shares: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +63,20 @@ def split(members: Sequence[Member], test_share: float, val_share: float, duplic
 
     Args:
         members: the pictures.
-        test_share, val_share: of the keys, 0 to 1.
+        test_share, val_share: of the keys, 0 to 1, of sets without shares of their own.
         duplicate_bits: pictures whose hashes differ in at most so many bits are near-duplicates.
     """
     groups = _groups(members, duplicate_bits)
     places: dict[int, Place] = {}
     for group in groups:
-        name = min(members[i].key for i in group)
-        own = {i: members[i].part or own_part(members[i].key, test_share, val_share) for i in group}
+        shares = {i: members[i].shares or (test_share, val_share) for i in group}
+        first = min(group, key=lambda i: members[i].key)
+        name = members[first].key
+        own = {i: members[i].part or own_part(members[i].key, *shares[i]) for i in group}
         if "test" in own.values():
             parts: dict[int, Part] = {i: "test" if part == "test" else "withheld" for i, part in own.items()}
         else:  # between training and validation a group may move, as a whole
-            parts = dict.fromkeys(group, own_part(name, test_share, val_share))
+            parts = dict.fromkeys(group, own_part(name, *shares[first]))
         places.update((i, Place(part, name)) for i, part in parts.items())
     return [places[i] for i in range(len(members))]
 

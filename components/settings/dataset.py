@@ -10,6 +10,19 @@ from pydantic import Field, model_validator
 from components.settings.base import Frozen, Share
 
 
+class Shares(Frozen):
+    """Of a set's videos and single pictures, those that test, and those that choose."""
+
+    test: Share
+    val: Share
+
+    @model_validator(mode="after")
+    def _something_is_left_to_train_on(self) -> Shares:
+        if self.test + self.val >= 1:
+            raise ValueError("test + val must be below 1, or nothing is left to train on")
+        return self
+
+
 class LabelledSet(Frozen):
     """A set of labelled pictures, and what its labels do not say of themselves. Paths start at the project's folder."""
 
@@ -22,6 +35,7 @@ class LabelledSet(Frozen):
     mostly_is_exhaustive: bool = False
     region: str | None = None
     part: Literal["test"] | None = None
+    shares: Shares | None = None
     video_pattern: str | None = None
     compare_looks: bool = True
     demographics: str | None = None

@@ -41,6 +41,7 @@ class Views(Frozen):
     max_enlargement: Positive
     min_view_share: Share
     background_share: Share
+    complete_background_share: Share
     rotation_deg: Annotated[float, Field(ge=0, le=45)]
     shear_deg: Annotated[float, Field(ge=0, le=45)]
     stretch_share: Share
@@ -93,6 +94,7 @@ class Training(Frozen):
     focal_gamma: NotNegative
     focal_floor: Share
     ignore_unlabelled: bool
+    complete_share: Share
     views: Views
     teachers: Teachers
     choice: CheckpointChoice

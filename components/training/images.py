@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ class TrainingImage:
         box_weight: float32 [n], how much each object counts in the loss; 1 is usual, 0 leaves it out.
         ignored: float32 [m, 4] xyxy px, boxes that count neither as objects nor as background.
         exhaustive: classes of which every object is labelled; only these have a background.
+        complete: people have labelled all classes, so that its background is known without a teacher.
     """
 
     path: Path
@@ -39,6 +40,7 @@ class TrainingImage:
     box_weight: NDArray[np.float32]
     ignored: Boxes
     exhaustive: frozenset[str] = EVERY_CLASS
+    complete: bool = False
 
     def __post_init__(self) -> None:
         n = len(self.boxes)
@@ -114,14 +116,15 @@ def training_image(image: LabelledImage, folder: Path, min_px: Mapping[str, floa
     kept = objects.select(counts)
     size = image.width, image.height
     path = folder / image.path
-    return TrainingImage.of(path, size, kept.xyxy, kept.class_id, 1.0, ignored, image.exhaustive)
+    told = TrainingImage.of(path, size, kept.xyxy, kept.class_id, 1.0, ignored, image.exhaustive)
+    return replace(told, complete=image.exhaustive >= EVERY_CLASS)
 
 
 def images_sha256(images: Iterable[TrainingImage]) -> str:
     """Hash of all labels and of the pictures' names, in their order."""
     digest = hashlib.sha256()
     for image in images:
-        facts = [image.path.name, image.width, image.height, sorted(image.exhaustive)]
+        facts = [image.path.name, image.width, image.height, sorted(image.exhaustive), image.complete]
         digest.update(json.dumps(facts).encode())
         for rows in (image.boxes, image.class_id, image.box_weight, image.ignored):
             digest.update(len(rows).to_bytes(4, "little") + np.ascontiguousarray(rows).tobytes())

@@ -21,6 +21,7 @@ members = st.lists(
         key=st.integers(0, 30).map(str),
         look=st.one_of(st.none(), st.integers(0, 63).map(lambda low: low << 20)),
         part=st.sampled_from([None, None, None, "test"]),
+        shares=st.sampled_from([None, None, (0.5, 0.2)]),
     ),
     max_size=25,
 )
@@ -111,6 +112,17 @@ def test_a_set_given_to_the_test_part_takes_its_near_duplicates_from_training() 
     assert [place.part for place in split([training, testing], 0.2, 0.1, BITS)] == ["withheld", "test"]
     assert [place.part for place in split([training, testing], 0.2, 0.1, BITS - 1)] == ["train", "test"]
     assert [place.part for place in split([training, replace(testing, look=None)], 0.2, 0.1, BITS)] == ["train", "test"]
+
+
+def test_a_set_may_have_shares_of_its_own() -> None:
+    """Its pictures follow them whatever the others' are, and the others follow theirs."""
+    own = [Member(f"file {i}", shares=(0.5, 0.25)) for i in range(400)]
+    others = [Member(f"file {i}") for i in range(400, 800)]
+    places = split([*own, *others], 0.0, 0.1, BITS)
+    for first, last, wanted in ((0, 400, (0.5, 0.25)), (400, 800, (0.0, 0.1))):
+        counts = Counter(place.part for place in places[first:last])
+        assert counts["test"] / 400 == pytest.approx(wanted[0], abs=0.06)
+        assert counts["val"] / 400 == pytest.approx(wanted[1], abs=0.06)
 
 
 def test_nothing_has_no_places() -> None:

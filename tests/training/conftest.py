@@ -30,6 +30,7 @@ def still(views: Views, **changes: Any) -> Views:
         "mirrored_share",
         "rendered_plate_share",
         "background_share",
+        "complete_background_share",
     )
     light = dict.fromkeys(Light.model_fields, 0)
     values = {**views.model_dump(), **dict.fromkeys(none, 0), "cells_shares": [1, 0, 0], "light": light}

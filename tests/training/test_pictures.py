@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,17 @@ def whole(images: list[TrainingImage]) -> WholePictures:
 def batch_of(dataset: CanvasDataset) -> dict[str, Any]:
     """One batch of everything."""
     return dataset.collate_fn([dataset[i] for i in range(len(dataset))])
+
+
+def test_completely_labelled_pictures_have_a_share_of_the_views(params: Params, coloured: list[TrainingImage]) -> None:
+    """Of the views beside the first, the stated share is of the one complete picture; without one, all share alike."""
+    marked = [replace(image, complete=i == 5) for i, image in enumerate(coloured)]
+    rng = np.random.default_rng(0)
+    for images, wanted in ((marked, 0.4 + 0.6 / 6), (coloured, 1 / 6)):
+        dataset = canvases(params, images)
+        dataset._settings = dataset._settings.model_copy(update={"complete_share": 0.4})
+        drawn = [dataset._draw(rng)[0].path == coloured[5].path for _ in range(600)]
+        assert np.mean(drawn) == pytest.approx(wanted, abs=0.05)
 
 
 def test_weights_and_masks_follow_their_picture(params: Params, coloured: list[TrainingImage]) -> None:

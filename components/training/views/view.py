@@ -63,7 +63,8 @@ def view_of(
         rng: source of all chance.
     """
     wanted_px = float(np.exp(rng.uniform(*np.log(object_px))))
-    centre, shorter_px = _subject(image, settings.background_share, rng)
+    background_share = settings.complete_background_share if image.complete else settings.background_share
+    centre, shorter_px = _subject(image, background_share, rng)
     scale = min(wanted_px / shorter_px, settings.max_enlargement)
     scale = max(scale, settings.min_view_share * side_px / max(image.width, image.height))
     coarse = _shrunk(pixels, scale)

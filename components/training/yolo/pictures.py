@@ -37,6 +37,7 @@ class CanvasDataset(Dataset[dict[str, Any]]):
         self._settings = settings
         with_class = [[i for i, image in enumerate(images) if c in image.class_id] for c in range(len(CLASS_NAMES))]
         self._with_class = [np.array(rows) for rows in with_class if rows]
+        self._complete = np.flatnonzero([image.complete for image in images])
 
     def __len__(self) -> int:
         return len(self.images)
@@ -51,7 +52,9 @@ class CanvasDataset(Dataset[dict[str, Any]]):
         return canvas_of(first, self._draw, self._settings.views, self._settings.canvas_px, seed)
 
     def _draw(self, rng: np.random.Generator) -> tuple[TrainingImage, Pixels]:
-        """A random picture; every class that there is comes up equally often."""
+        """A random picture: a share of those that people have labelled completely, or each class equally often."""
+        if len(self._complete) and rng.random() < self._settings.complete_share:
+            return self._picture(int(self._complete[rng.integers(len(self._complete))]))
         if not self._with_class:
             return self._picture(int(rng.integers(len(self.images))))
         rows = self._with_class[int(rng.integers(len(self._with_class)))]

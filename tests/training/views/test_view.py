@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,15 @@ def test_sizes_are_drawn_evenly_by_their_logarithm() -> None:
     assert 0.4 < (found < np.sqrt(14 * 90)).mean() < 0.6
     assert found.min() < 16
     assert found.max() > 78
+
+
+def test_complete_pictures_show_their_background_more_often() -> None:
+    """Where every object is known, a view is of any place as often as the settings say; elsewhere, of an object."""
+    image = labelled((4000, 4000), [[1980, 1980, 2020, 2020]])
+    for complete, wanted in ((False, 1.0), (True, 0.3)):
+        told = replace(image, complete=complete)
+        shown = [len(seen(told, seed, complete_background_share=0.7).boxes) for seed in range(100)]
+        assert np.mean(shown) == pytest.approx(wanted, abs=0.12)
 
 
 def test_any_object_can_be_the_chosen_one() -> None:
