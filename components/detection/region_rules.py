@@ -18,16 +18,19 @@ class Outcome(StrEnum):
     BLURRED = "blurred"
     BELOW_THRESHOLD = "below_threshold"
     TOO_SMALL = "too_small"
+    DEPICTED = "depicted"
     OTHER_CLASS = "other_class"
 
 
 def decide(proposals: Detections, region: Region) -> list[Outcome]:
     """The outcome of every proposal, in order."""
-    too_small = np.minimum(widths(proposals.xyxy), heights(proposals.xyxy)) < _per_class(proposals, region, "min_px")
+    shorter_px = np.minimum(widths(proposals.xyxy), heights(proposals.xyxy))
+    too_small = shorter_px < _per_class(proposals, region, "min_px")
+    depicted = shorter_px >= _per_class(proposals, region, "depicted_from_px")
     strong = proposals.confidence >= _per_class(proposals, region, "threshold")
     outcomes = np.select(
-        [~_is_hidden_class(proposals, region), ~strong, too_small],
-        [Outcome.OTHER_CLASS, Outcome.BELOW_THRESHOLD, Outcome.TOO_SMALL],
+        [~_is_hidden_class(proposals, region), ~strong, too_small, depicted],
+        [Outcome.OTHER_CLASS, Outcome.BELOW_THRESHOLD, Outcome.TOO_SMALL, Outcome.DEPICTED],
         Outcome.BLURRED,
     )
     return [Outcome(outcome) for outcome in outcomes]
@@ -60,5 +63,7 @@ def areas_to_hide(
 
 
 def _per_class(proposals: Detections, region: Region, key: str) -> NDArray[np.float32]:
-    values = np.array([getattr(region.rule(name), key) for name in CLASS_NAMES], np.float32)
+    """The rule's number for each proposal; what a rule leaves out is never reached."""
+    told = (getattr(region.rule(name), key) for name in CLASS_NAMES)
+    values = np.array([np.inf if value is None else value for value in told], np.float32)
     return values[proposals.class_id]

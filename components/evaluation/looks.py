@@ -42,7 +42,7 @@ def seen_by(look: Look, params: Params, folder: Path) -> Path:
 
 def _key(look: Look, params: Params) -> str:
     digest = hashlib.sha256(params.detection.model_dump_json().encode())
-    digest.update(params.region(None)[1].model_dump_json().encode())
+    digest.update(params.region(None)[1].model_dump_json(exclude_none=True).encode())
     for file in look.files:
         digest.update(f"{file.role} {file.sha256}".encode())
     for image in look.images:

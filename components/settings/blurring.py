@@ -10,11 +10,26 @@ from components.settings.base import Count, Frozen, NotNegative, Positive, Share
 
 
 class ClassRule(Frozen):
-    """When an object of one class is blurred, and how far beyond its box."""
+    """When an object of one class is blurred, and how far beyond its box.
+
+    Attributes:
+        threshold: confidence from which it is blurred.
+        min_px: objects whose shorter side is smaller stay.
+        dilation: by which share of its size its box grows on every side.
+        depicted_from_px: objects whose shorter side is at least so large are taken for depicted, as on a billboard,
+            and stay; without it, what is depicted is blurred like everything else.
+    """
 
     threshold: Share
     min_px: NotNegative
     dilation: Share
+    depicted_from_px: Positive | None = None
+
+    @model_validator(mode="after")
+    def _something_is_blurred(self) -> ClassRule:
+        if self.depicted_from_px is not None and self.depicted_from_px <= self.min_px:
+            raise ValueError("depicted_from_px: must be above min_px, or nothing is blurred")
+        return self
 
 
 class Obfuscation(Frozen):

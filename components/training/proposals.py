@@ -232,7 +232,9 @@ def main() -> None:
     detection = params.detection.model_copy(update={"proposal_threshold": settings.proposal_threshold})
     region = params.region(None)[1]
     propose = partial(load_cascade(bundle, detection).propose, region=region)
-    proposer = "+".join((bundle.files[0].sha256, detection.model_dump_json(), region.model_dump_json()))
+    proposer = "+".join(
+        (bundle.files[0].sha256, detection.model_dump_json(), region.model_dump_json(exclude_none=True))
+    )
     making = Making(propose, proposer, settings, given.out)
     training, validation = training_parts(given.prepared, given.taught, params)
     print(write_photographs(making).name, flush=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from components.detection.region_rules import Outcome, areas_to_hide, decide, reaches_threshold
 from components.detections import FACE, LICENSE_PLATE, Detections, dilate, pixel_mask
@@ -58,6 +59,28 @@ def test_the_shorter_side_decides_what_is_too_small(width: float, height: float)
 def test_the_smallest_size_is_large_enough() -> None:
     """Exactly the smallest size is blurred."""
     assert outcome(0.9, FACE, 6, 6) is Outcome.BLURRED
+
+
+def test_billboards_are_hidden_unless_the_region_says_from_which_size_on() -> None:
+    """A face of 300 px is blurred by default; where 200 px cannot be a person, it stays; a plate never does."""
+    region = REGION.model_copy(update={"face": REGION.face.model_copy(update={"depicted_from_px": 200})})
+    found = Detections.of(
+        [[0, 0, 300, 300], [0, 0, 200, 200], [0, 0, 199.9, 400], [0, 0, 300, 300], [0, 0, 300, 300]],
+        [0.9, 0.9, 0.9, 0.9, 0.1],
+        [FACE, FACE, FACE, LICENSE_PLATE, FACE],
+    )
+    assert decide(found, REGION) == [Outcome.BLURRED] * 4 + [Outcome.BELOW_THRESHOLD]
+    assert decide(found, region) == [
+        Outcome.DEPICTED, Outcome.DEPICTED, Outcome.BLURRED, Outcome.BLURRED, Outcome.BELOW_THRESHOLD,
+    ]  # fmt: skip
+    with pytest.raises(ValidationError, match="above min_px"):
+        ClassRule(threshold=0.3, min_px=6, dilation=0.1, depicted_from_px=6)
+
+
+def test_no_shipped_region_leaves_billboards() -> None:
+    """Depicted faces are hidden in every region that ships."""
+    for region in load_params(PROJECT_ROOT / "params.yaml").regions.values():
+        assert (region.face.depicted_from_px, region.license_plate.depicted_from_px) == (None, None)
 
 
 def test_a_weak_small_proposal_is_told_as_weak() -> None:
