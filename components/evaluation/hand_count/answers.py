@@ -23,12 +23,14 @@ from components.evaluation.hand_count.sample import ClassName, Sample, SampledIm
 
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 _COUNTER = re.compile(r"[\w-]{1,40}")
-WRONG_BLUR, RECOGNISABLE = "wrong_blur", "recognisable"
+AreaFault = Literal["wrong_blur", "recognisable"]
+WRONG_BLUR: AreaFault = "wrong_blur"
+RECOGNISABLE: AreaFault = "recognisable"
 
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """A face or plate that nothing covers; a box around it, whole px of the upright picture, right and lower exclusive."""
+    """A face or plate that nothing covers: a box around it, whole px of the upright picture, `x2` and `y2` exclusive."""
 
     __pydantic_config__ = _STRICT
     class_name: ClassName
@@ -44,7 +46,7 @@ class AreaMark:
 
     __pydantic_config__ = _STRICT
     area: Annotated[int, Field(ge=0)]
-    what: Literal["wrong_blur", "recognisable"]
+    what: AreaFault
 
 
 Mark = Missed | AreaMark
@@ -75,7 +77,7 @@ class Answer:
         """The objects that nothing covers."""
         return tuple(mark for mark in self.marks if isinstance(mark, Missed))
 
-    def area_marks(self) -> dict[int, str]:
+    def area_marks(self) -> dict[int, AreaFault]:
         """What is wrong with which area, by the area's index."""
         return {mark.area: mark.what for mark in self.marks if isinstance(mark, AreaMark)}
 
@@ -204,7 +206,9 @@ def _parsed(content: bytes, file: Path) -> dict[str, Answer]:
         try:
             answer = ANSWER.validate_json(line)
         except ValidationError as error:
-            raise StreetveilError(f"line {number} of {file} is damaged: restore the file, or remove that line") from error
+            raise StreetveilError(
+                f"line {number} of {file} is damaged: restore the file, or remove that line"
+            ) from error
         answers[answer.path] = answer
     return answers
 

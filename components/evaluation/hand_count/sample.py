@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -17,7 +17,6 @@ from components.errors import StreetveilError
 
 ClassName = Literal["face", "license_plate"]
 Stratum = Callable[["SampledImage"], str]
-SCHEMA_VERSION = 1
 _STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
@@ -79,6 +78,10 @@ class Sample:
     images: tuple[SampledImage, ...]
 
 
+_IMAGE = TypeAdapter(SampledImage)
+_SAMPLE = TypeAdapter(Sample)
+
+
 def folder_of(image: SampledImage) -> str:
     """The first folder of a picture's path, often a camera or a day; empty if there is none."""
     return image.path.split("/")[0] if "/" in image.path else ""
@@ -129,17 +132,40 @@ def draw(
     return [drawn[i] for i in rng.permutation(len(drawn))]
 
 
+def image_of(row: Mapping[str, Any]) -> SampledImage:
+    """A published picture from its row in the manifest, as plain values.
+
+    Raises:
+        StreetveilError: the row lacks something.
+    """
+    areas = [
+        {name: proposal[name] for name in ("class_name", "x1", "y1", "x2", "y2")}
+        for proposal in row["proposals"]
+        if proposal["outcome"] == "blurred"
+    ]
+    same = {name: row[name] for name in ("path", "image_format", "width", "height", "region")}
+    values = {
+        **same,
+        "original_sha256": row["input_sha256"],
+        "published_sha256": row["output_sha256"],
+        "orientation": row["orientation"] or 1,
+        "model": f"{row['model_name']} {row['model_version']}",
+        "areas": areas,
+    }
+    try:
+        return _IMAGE.validate_python(values)
+    except ValidationError as error:
+        raise StreetveilError(f"the manifest's row of {row['path']} is incomplete: blur it again") from error
+
+
 def make_sample(
     images: Sequence[SampledImage], population: int, seed: int, stratified_by: str, originals: Path, published: Path
 ) -> Sample:
     """Put a drawn sample together and give it its id; nothing is read or written."""
     folders = str(originals.resolve()), str(published.resolve())
-    sample = Sample(SCHEMA_VERSION, "", seed, population, stratified_by, *folders, tuple(images))
+    sample = Sample(1, "", seed, population, stratified_by, *folders, tuple(images))
     content = json.dumps(asdict(sample), sort_keys=True).encode()
-    return Sample(
-        SCHEMA_VERSION, hashlib.sha256(content).hexdigest()[:32], seed, population, stratified_by, *folders,
-        tuple(images),
-    )  # fmt: skip
+    return replace(sample, sample_id=hashlib.sha256(content).hexdigest()[:32])
 
 
 def write_sample(sample: Sample, path: Path) -> None:
@@ -159,9 +185,6 @@ def write_sample(sample: Sample, path: Path) -> None:
         ) from error
     except OSError as error:
         raise StreetveilError(f"cannot write {path}: {error.strerror}; choose another --out") from error
-
-
-_SAMPLE = TypeAdapter(Sample)
 
 
 def read_sample(path: Path) -> Sample:

@@ -39,7 +39,7 @@ function pictures(index) {
   return state.pictures.get(index);
 }
 
-async function show(index) {
+async function show(index, again = false) {
   state.index = index;
   state.since = performance.now();
   const pair = pictures(index), { width, height, path } = image();
@@ -51,7 +51,9 @@ async function show(index) {
     if (index + 1 < state.sample.images.length && state.index === index) pictures(index + 1);
   } catch {
     state.pictures.delete(index);
-    if (state.index === index) problem(await whyNot(index, path));
+    if (state.index !== index) return;
+    if (!again) return show(index, true); // it was fetched ahead while the server was away
+    problem(await whyNot(index, path));
   }
 }
 
