@@ -30,7 +30,7 @@ RECOGNISABLE: AreaFault = "recognisable"
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """A face or plate that nothing covers: a box around it, whole px of the upright picture, `x2` and `y2` exclusive."""
+    """An object that nothing covers: a box around it, whole px of the upright picture, `x2` and `y2` exclusive."""
 
     __pydantic_config__ = _STRICT
     class_name: ClassName
