@@ -163,7 +163,8 @@ def make_sample(
 ) -> Sample:
     """Put a drawn sample together and give it its id; nothing is read or written."""
     folders = str(originals.resolve()), str(published.resolve())
-    sample = Sample(1, "", seed, population, stratified_by, *folders, tuple(images))
+    given = Sample(1, "", seed, population, stratified_by, *folders, tuple(images))
+    sample = _SAMPLE.validate_python(asdict(given))  # 3 and 3.0 are one number with two hashes
     content = json.dumps(asdict(sample), sort_keys=True).encode()
     return replace(sample, sample_id=hashlib.sha256(content).hexdigest()[:32])
 

@@ -23,7 +23,7 @@ async function start() {
   state.keeper = makeKeeper(state.sample.sample_id, state.sample.counter, state.sample.answers, { status, joined });
   by("counter").textContent = state.sample.counter;
   by("total").textContent = by("finished-total").textContent = state.sample.images.length;
-  await show(Math.max(0, firstUncounted()));
+  show(Math.max(0, firstUncounted()));
   if (!countedImages() && !answer().marks.length) by("help").showModal();
 }
 

@@ -1,6 +1,6 @@
 // Two panes that show the same part of two pictures of one size.
 
-const LARGEST_ZOOM = 24, RETICLE = { smallest: 8, largest: 240 };
+const LARGEST_ZOOM = 24, LABEL_PX = 24, RETICLE = { smallest: 8, largest: 240 };
 
 export function makeViews(root, changed) {
   const panes = [...root.querySelectorAll(".pane")];
@@ -96,10 +96,18 @@ export function makeViews(root, changed) {
         const element = document.createElement("div");
         element.className = names;
         place(element, view.x + x1 * view.scale, view.y + y1 * view.scale, (x2 - x1) * view.scale, (y2 - y1) * view.scale);
-        if (tag) element.append(Object.assign(document.createElement("span"), { className: "tag", textContent: tag }));
+        if (tag) element.append(label(tag, view.x + x1 * view.scale, view.y + y1 * view.scale));
         return element;
       }));
     }
+  }
+
+  // Above its box; inside of it where the box begins outside of the pane.
+  function label(text, left, top) {
+    const element = Object.assign(document.createElement("span"), { className: "tag", textContent: text });
+    if (left < 0) element.style.left = `${4 - left}px`;
+    if (top < LABEL_PX) Object.assign(element.style, { top: `${Math.max(0, -top) + 4}px`, bottom: "auto" });
+    return element;
   }
 
   // The square around the cursor, in whole px of the picture.
