@@ -16,10 +16,11 @@ _CLASSES = {"face": "faces", "license_plate": "plates", "both": "both"}
 
 def print_report(console: Console, told: dict[str, Any]) -> None:
     """All figures, the sentence that may be quoted, and what to do next."""
+    by = "" if told["stratified_by"] == "nothing" else f" from each part by {told['stratified_by']}"
     models = ", ".join(escape(name) for name in told["models"])
     console.print(
-        f"{told['images']} of {told['population']} published images, drawn at random (seed {told['seed']}, "
-        f"divided by {told['stratified_by']}); model {models}; region {', '.join(told['regions'])}",
+        f"{told['images']} of {told['population']} published images, drawn at random{by} (seed {told['seed']}); "
+        f"model {models}; region {', '.join(told['regions'])}",
         highlight=False,
         soft_wrap=True,
     )
