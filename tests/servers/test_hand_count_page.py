@@ -232,6 +232,26 @@ def test_two_windows_join_their_marks(count: tuple[Path, Sample], tmp_path: Path
     assert sorted((mark.x1 + mark.x2) // 2 for mark in answer.missed()) == [100, 400]
 
 
+def test_it_opens_from_a_file_and_fits_a_small_window(count: tuple[Path, Sample], tmp_path: Path) -> None:
+    """The file that leads a browser in does so, and no button is cut off at 1100 px."""
+    file, _ = count
+    with served(file, free_port()) as (address, _), chromium(tmp_path / "profile") as context:
+        way_in = tmp_path / "open.html"
+        way_in.write_text(f'<meta http-equiv="refresh" content="0;url={address}">', encoding="utf-8")
+        page = context.new_page()
+        page.set_viewport_size({"width": 1100, "height": 760})
+        page.goto(way_in.as_uri())
+        expect(page.locator("#kept")).to_have_text("saved", timeout=15_000)
+        page.keyboard.press("Escape")
+        page.wait_for_timeout(300)
+        page.screenshot(path=SCREENSHOTS / "handcount-small.png")
+        for name in ("ask", "next"):
+            box = page.locator(f"#{name}").bounding_box()
+            assert box is not None
+            assert box["x"] + box["width"] <= 1100
+            assert box["y"] + box["height"] <= 760
+
+
 def test_both_pictures_zoom_and_move_as_one(count: tuple[Path, Sample], tmp_path: Path) -> None:
     """The pixel under the cursor stays there, both views show the same part, and a mark shrinks with the zoom."""
     file, sample = count
