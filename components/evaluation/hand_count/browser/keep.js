@@ -24,6 +24,7 @@ export function makeKeeper(sampleId, counter, answers, told) {
     answers[answer.path] = answer;
     waiting.set(answer.path, answer);
     store(answer);
+    tell("waiting", "saving …"); // "saved" stands there only when nothing waits
     send();
   }
 
