@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from importlib.metadata import version
@@ -17,6 +15,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from components.errors import StreetveilError
+from flows.handcount import app as handcount
+from flows.terminal import errors_in_one_line as _errors_in_one_line
 
 app = typer.Typer(
     name="streetveil",
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 quarantine = typer.Typer(no_args_is_help=True, help="Images that were not published, and why.")
 app.add_typer(quarantine, name="quarantine")
+app.add_typer(handcount, name="handcount")
 
 _err = Console(stderr=True)
 _out = Console()
@@ -58,18 +59,6 @@ KeyFile = Annotated[
     Path | None,
     typer.Option(help="Draw the noise from this key (32 bytes, mode 0600) and keep it afterwards."),
 ]
-
-
-@contextmanager
-def _errors_in_one_line() -> Iterator[None]:
-    try:
-        yield
-    except StreetveilError as error:
-        _err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt:
-        _err.print("stopped; what is finished stays, run the same command again to go on")
-        raise typer.Exit(130) from None
 
 
 def _print_version(wanted: bool) -> None:
@@ -252,11 +241,9 @@ def _blur(
 
 
 def _opened(destination: Path):  # type: ignore[no-untyped-def]
-    from components.batch.storage import STATE_FOLDER, LocalStorage
+    from components.batch.storage import written_destination
 
-    if not (destination / STATE_FOLDER).is_dir():
-        raise StreetveilError(f"{destination} was not written by streetveil: name the destination of a run")
-    return LocalStorage(destination.resolve())
+    return written_destination(destination)
 
 
 if __name__ == "__main__":

@@ -139,6 +139,17 @@ def open_destination(folder: Path) -> LocalStorage:
     return storage
 
 
+def written_destination(folder: Path) -> LocalStorage:
+    """The storage at a destination that a run has written.
+
+    Raises:
+        StreetveilError: it was not written by Streetveil.
+    """
+    if not (folder / STATE_FOLDER).is_dir():
+        raise StreetveilError(f"{folder} was not written by streetveil: name the destination of a run")
+    return LocalStorage(folder.resolve())
+
+
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
