@@ -6,6 +6,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -24,7 +25,7 @@ _OF_PAGE = {_INK: "--ink", _SOFT: "--soft", _LINE: "--line", _BOUND: "--bound"} 
     colour: f"--model-{i}" for i, colour in enumerate(_MODELS, 1)
 }
 _DASHES: tuple[str, ...] = ("-", "--", ":")  # told apart in print without colours too
-_STYLE = {
+_STYLE: dict[Any, Any] = {  # matplotlib knows each key by name
     "svg.fonttype": "none",
     "font.size": 10.5,
     "text.color": _INK,

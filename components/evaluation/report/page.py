@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
@@ -51,7 +52,7 @@ class ClassSection:
     people: tuple[Chart, ...]
     pictures: tuple[Chart, ...]
     unknown: tuple[str, ...]
-    rows: tuple[dict[str, object], ...]
+    rows: tuple[dict[Any, Any], ...]
 
 
 def render(report: Report, gate: Gate, folder: Path) -> str:
@@ -123,7 +124,7 @@ def _section(report: Report, class_name: str, gate: Gate) -> ClassSection:
     )
 
 
-def _slice_rows(slices: pd.DataFrame, class_name: str) -> Iterator[dict[str, object]]:
+def _slice_rows(slices: pd.DataFrame, class_name: str) -> Iterator[dict[Any, Any]]:
     for row in slices[(slices["class"] == class_name) & (slices["objects"] > 0)].to_dict("records"):
         yield {**row, "title": _ATTRIBUTES[row["attribute"]][3:], "has_gap": not pd.isna(row["gap"])}
 

@@ -51,8 +51,8 @@ def _visible(report: Report) -> Iterator[str]:
             continue
         low, high = (100 * (1 - bound) for bound in reversed(own["object_recall_interval"]))
         text = (
-            f"Of 100 {PLURAL[name]}, {_count(1 - own['object_recall'])} stay visible (between {low:.0f} and {high:.0f}, "
-            f"from {own['objects']:,} of them). Of all their area, {percent(own['pixel_recall'])} is hidden."
+            f"Of 100 {PLURAL[name]}, {_count(1 - own['object_recall'])} stay visible (between {low:.0f} and "
+            f"{high:.0f}; {own['objects']:,} in all). Of all their area, {percent(own['pixel_recall'])} is hidden."
         )
         for other in report.models[1:]:
             text += f" {other.title} leaves {_count(1 - other.figures[name]['object_recall'])} of 100 visible."
