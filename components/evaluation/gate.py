@@ -22,6 +22,7 @@ from components.evaluation.slices import LEAST_OBJECTS, MORE_OFTEN, NOT_ASSESSED
 from components.settings import Gate
 
 LEAST_IMAGES = 30  # completely labelled pictures; with fewer, one of them decides what the background tells
+RECALL, FALSE_BLUR, PEOPLE = "How much is hidden", "What is hidden without need", "Gaps between groups of people"
 _NAMES = {"face": "faces", "license_plate": "licence plates"}
 
 
@@ -47,6 +48,7 @@ class Requirement:
     """One row of the gate table; all figures are shares, 0 to 1.
 
     Attributes:
+        group: what kind of requirement it is.
         key: its name in files, such as "face.object_recall".
         title: its name for people.
         at_least: the bound is a least value; else a greatest one.
@@ -57,6 +59,7 @@ class Requirement:
         note: on what it rests, or what is lacking.
     """
 
+    group: str
     key: str
     title: str
     at_least: bool
@@ -109,9 +112,9 @@ def gate_table(figures: Figures, slices: pd.DataFrame, gate: Gate) -> GateTable:
 
 def _recalls(told: Figures, name: str, gate: Gate) -> Iterator[Requirement]:
     least, objects = gate.least(name), told["objects"]
-    for key, title in (("object_recall", "hidden"), ("pixel_recall", "area hidden")):
+    for key, title in (("object_recall", ""), ("pixel_recall", ", by area")):
         yield _judged(
-            f"{name}.{key}", f"{_NAMES[name].capitalize()}: {title}", getattr(least, key), told[key],
+            RECALL, f"{name}.{key}", f"{_NAMES[name].capitalize()}{title}", getattr(least, key), told[key],
             told[f"{key}_interval"], True, (objects, LEAST_OBJECTS, _NAMES[name]),
         )  # fmt: skip
 
@@ -119,21 +122,21 @@ def _recalls(told: Figures, name: str, gate: Gate) -> Iterator[Requirement]:
 def _false(told: Figures, gate: Gate) -> Iterator[Requirement]:
     rest = told["background_images"], LEAST_IMAGES, "completely labelled pictures"
     for key, title, bound in (
-        ("pixel_fpr", "Background: hidden without need", gate.max_pixel_fpr),
-        ("false_blur_share", "Of what is hidden: no face, no plate", gate.max_false_blur_share),
+        ("pixel_fpr", "Background", gate.max_pixel_fpr),
+        ("false_blur_share", "Of all that is hidden: no face, no plate", gate.max_false_blur_share),
     ):
-        yield _judged(key, title, bound, told[key], told[f"{key}_interval"], False, rest)
+        yield _judged(FALSE_BLUR, key, title, bound, told[key], told[f"{key}_interval"], False, rest)
 
 
 def _judged(
-    key: str, title: str, bound: float, measured: float | None, interval: Interval | None, at_least: bool,
+    group: str, key: str, title: str, bound: float, measured: float | None, interval: Interval | None, at_least: bool,
     rests_on: tuple[int, int, str],
 ) -> Requirement:  # fmt: skip
     """A figure against its bound; rests_on: how many there were, how many are needed, and of what."""
     count, needed, what = rests_on
     if measured is None:
         note = "nothing is hidden in them" if count else f"no {what} in the test pictures"
-        return Requirement(key, title, at_least, bound, None, None, Verdict.NOT_ASSESSED, note)
+        return Requirement(group, key, title, at_least, bound, None, None, Verdict.NOT_ASSESSED, note)
     keeps = measured >= bound if at_least else measured <= bound
     low, high = interval or (0.0, 1.0)
     surely_fails = high < bound if at_least else low > bound
@@ -143,34 +146,38 @@ def _judged(
         verdict, note = Verdict.TOO_FEW, f"{note}; {needed} are needed"
     elif low <= bound <= high:
         note += "; the interval reaches over the bound"
-    return Requirement(key, title, at_least, bound, measured, interval, verdict, note)
+    return Requirement(group, key, title, at_least, bound, measured, interval, verdict, note)
 
 
 def _between_people(values: pd.DataFrame, mark: str, gate: Gate) -> Requirement:
     """The group that is missed most against all others, for one mark of people."""
-    key, title = f"face.gap.{mark}", f"Faces: gap between people by {mark.replace('_', ' ')}"
-    bound = gate.max_gap_between_people
-    if not (values["objects"] > 0).any():
+    name, bound = mark.replace("_", " "), gate.max_gap_between_people
+
+    def row(measured: float | None, interval: Interval | None, verdict: Verdict, *notes: str) -> Requirement:
+        note = "; ".join(note for note in notes if note)
         return Requirement(
-            key, title, False, bound, None, None, Verdict.NOT_ASSESSED, f"no label says the {mark.replace('_', ' ')}"
+            PEOPLE, f"face.gap.{mark}", f"Faces, by {name}", False, bound, measured, interval, verdict, note
         )
+
+    if not (values["objects"] > 0).any():
+        return row(None, None, Verdict.NOT_ASSESSED, f"no label says the {name}")
     able = values[values["p"].notna()]
     few = values.loc[values["p"].isna(), "value"].tolist()
-    lacking = f"too few faces to say: {', '.join(few)}; {LEAST_OBJECTS} are needed" if few else ""
+    lacking = f"fewer than {LEAST_OBJECTS} faces, or others: {', '.join(few)}" if few else ""
     if not len(able):
-        return Requirement(key, title, False, bound, None, None, Verdict.TOO_FEW, lacking)
+        return row(None, None, Verdict.TOO_FEW, lacking)
     failed = able[(able["verdict"] == MORE_OFTEN) & (-able["gap"] > bound)]
     worst = (failed if len(failed) else able).sort_values("gap", kind="stable").iloc[0]
     measured, interval = max(0.0, -float(worst["gap"])), _gap_interval(worst, values)
     if len(failed):
-        verdict, note = Verdict.FAILED, f"{worst['value']} is missed more often than the others"
-    elif measured > bound:
-        verdict, note = Verdict.TOO_FEW, f"{worst['value']} may be missed more often, or by chance"
-    else:
-        verdict, note = Verdict.TOO_FEW if few else Verdict.PASSED, f"largest for {worst['value']}"
-    return Requirement(
-        key, title, False, bound, measured, interval, verdict, "; ".join(part for part in (note, lacking) if part)
-    )
+        return row(
+            measured, interval, Verdict.FAILED, f"{worst['value']} is missed more often than the others", lacking
+        )
+    if measured > bound:
+        return row(
+            measured, interval, Verdict.TOO_FEW, f"{worst['value']} may be missed more often, or by chance", lacking
+        )
+    return row(measured, interval, Verdict.TOO_FEW if few else Verdict.PASSED, f"largest for {worst['value']}", lacking)
 
 
 def _gap_interval(worst: pd.Series, values: pd.DataFrame) -> Interval:

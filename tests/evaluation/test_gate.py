@@ -168,7 +168,7 @@ def test_the_interval_of_a_gap_is_newcombes() -> None:
 @given(st.lists(st.sampled_from(list(Verdict)), min_size=1, max_size=6))
 def test_the_whole_is_passed_only_if_all_is(verdicts: list[Verdict]) -> None:
     """For any rows: one failed fails all; passed needs all passed; everything else needs a named acceptance."""
-    table = GateTable(tuple(Requirement("k", "t", True, 0.9, None, None, verdict, "") for verdict in verdicts))
+    table = GateTable(tuple(Requirement("g", "k", "t", True, 0.9, None, None, verdict, "") for verdict in verdicts))
     expected = (
         Overall.FAILED
         if Verdict.FAILED in verdicts

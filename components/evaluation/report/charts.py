@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from components.evaluation.report.report import ModelReport
+from components.evaluation.skin_tone import CLASSES, DARKEST
 from components.settings import Gate
 
 # Colours that stand for the page's own, which are others in the dark and in print. No other thing has these values.
@@ -45,8 +46,10 @@ _STYLE: dict[Any, Any] = {  # matplotlib knows each key by name
     "lines.linewidth": 1.8,
     "lines.solid_capstyle": "round",
 }
-_WIDTH_IN = 6.4
+_WIDTH_IN, _CURVE_IN = 6.4, 4.6
 MOST_MODELS = len(_MODELS)
+_PERCENT = FuncFormatter(lambda share, _: f"{round(100 * share, 2):g} %")
+_TONES = [name for _, name in CLASSES] + [DARKEST]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ def precision_recall(models: Sequence[ModelReport], class_name: str, of: str) ->
     able = [model for model in models if model.curves[class_name]["precision"].notna().any()]
     if not able:
         return None
-    figure, axes = _figure(3.6)
+    figure, axes = _figure(_CURVE_IN)
     points = []
     for model in able:
         i = models.index(model)
@@ -85,7 +88,7 @@ def precision_recall(models: Sequence[ModelReport], class_name: str, of: str) ->
 
 def over_thresholds(models: Sequence[ModelReport], class_name: str, of: str, gate: Gate) -> Chart:
     """Object recall and pixel FPR over the threshold, with the operating point and the bounds."""
-    figure = Figure(figsize=(_WIDTH_IN, 4.6), layout="constrained")
+    figure = Figure(figsize=(_WIDTH_IN, _CURVE_IN), layout="constrained")
     with mpl.rc_context(_STYLE):
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     points = []
@@ -103,7 +106,8 @@ def over_thresholds(models: Sequence[ModelReport], class_name: str, of: str, gat
     _in_percent(upper, "y", f"of all {of}, hidden")
     highest = max(float(model.curves[class_name]["pixel_fpr"].max()) for model in models)
     lower.set_ylim(0, 1.5 * max(gate.max_pixel_fpr, min(highest, 4 * gate.max_pixel_fpr) if highest > 0 else 0))
-    lower.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    lower.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    lower.yaxis.set_major_formatter(_PERCENT)
     lower.set_ylabel("of the background")
     lower.set_xlim(0, 1)
     lower.set_xlabel("confidence from which on is hidden")
@@ -114,7 +118,7 @@ def over_thresholds(models: Sequence[ModelReport], class_name: str, of: str, gat
 def slice_bars(models: Sequence[ModelReport], class_name: str, attribute: str, title: str) -> Chart | None:
     """Object recall of each value of an attribute with Wilson's intervals; None where no label says it."""
     tables = [_of_attribute(model.slices, class_name, attribute) for model in models]
-    values = sorted({value for rows in tables for value in rows.index}, key=_natural)
+    values = sorted({value for rows in tables for value in rows.index}, key=in_order)
     if not values:
         return None
     height = 0.75 + len(values) * (0.24 + 0.22 * len(models))
@@ -142,7 +146,7 @@ def _bar(axes: Axes, place: float, step: float, row: pd.Series, colour: str) -> 
     axes.barh(place, share, step * 0.86, color=colour, alpha=0.45, linewidth=0)
     axes.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=2.2, solid_capstyle="butt")
     axes.plot([share], [place], "|", color=colour, markersize=11, markeredgewidth=2.2)
-    axes.text(1.02, place, f"{share:.0%}", va="center", color=_SOFT)
+    axes.text(1.02, place, f"{100 * share:.0f} %", va="center", color=_SOFT)
 
 
 def _of_attribute(slices: pd.DataFrame, class_name: str, attribute: str) -> pd.DataFrame:
@@ -150,9 +154,10 @@ def _of_attribute(slices: pd.DataFrame, class_name: str, attribute: str) -> pd.D
     return own.set_index("value")
 
 
-def _natural(value: str) -> tuple[list[float], str]:
-    """Numbers in the order of numbers: 8–16 px before 16–32 px, and "from 64 px" last."""
-    return [float(number) for number in re.findall(r"\d+", value)], value
+def in_order(value: str) -> tuple[int, list[float], str]:
+    """Numbers in the order of numbers: 8–16 px before 16–32 px, and "from 64 px" last; skin from light to dark."""
+    tone = _TONES.index(value) if value in _TONES else 0
+    return tone, [float(number) for number in re.findall(r"\d+", value)], value
 
 
 def _operating_row(model: ModelReport, class_name: str) -> pd.Series:
@@ -172,7 +177,7 @@ def _in_percent(axes: Axes, side: str, label: str) -> None:
     axis = axes.xaxis if side == "x" else axes.yaxis
     (axes.set_xlim if side == "x" else axes.set_ylim)(0, 1.005)
     axis.set_ticks(np.linspace(0, 1, 6))
-    axis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+    axis.set_major_formatter(_PERCENT)
     axis.set_label_text(label)
 
 

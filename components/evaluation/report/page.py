@@ -14,8 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from components.detections import CLASS_NAMES
-from components.evaluation.gate import Overall, Requirement, Verdict
-from components.evaluation.report.charts import Chart, over_thresholds, precision_recall, slice_bars
+from components.evaluation.gate import PEOPLE, Overall, Requirement, Verdict
+from components.evaluation.report.charts import Chart, in_order, over_thresholds, precision_recall, slice_bars
 from components.evaluation.report.report import Report
 from components.evaluation.report.summary import PLURAL, cannot_be_said, percent, sentences, verdict_sentence
 from components.evaluation.slices import MORE_OFTEN, OF_PEOPLE, OF_PICTURES
@@ -87,6 +87,7 @@ def render(report: Report, gate: Gate, folder: Path) -> str:
         signs=_SIGNS,
         missed_more=MORE_OFTEN,
         bound=_bound,
+        figure_of=_figure,
         singular={name: plural[:-1] for name, plural in PLURAL.items()},
     )
 
@@ -125,7 +126,9 @@ def _section(report: Report, class_name: str, gate: Gate) -> ClassSection:
 
 
 def _slice_rows(slices: pd.DataFrame, class_name: str) -> Iterator[dict[Any, Any]]:
-    for row in slices[(slices["class"] == class_name) & (slices["objects"] > 0)].to_dict("records"):
+    own = slices[(slices["class"] == class_name) & (slices["objects"] > 0)].to_dict("records")
+    attributes = list(dict.fromkeys(row["attribute"] for row in own))
+    for row in sorted(own, key=lambda row: (attributes.index(row["attribute"]), in_order(row["value"]))):
         yield {**row, "title": _ATTRIBUTES[row["attribute"]][3:], "has_gap": not pd.isna(row["gap"])}
 
 
@@ -135,5 +138,11 @@ def _points(gap: float) -> str:
 
 
 def _bound(row: Requirement) -> str:
-    sign = "at least" if row.at_least else "at most"
-    return f"{sign} {percent(row.bound, 0)}"
+    return f"{'at least' if row.at_least else 'at most'} {_figure(row, row.bound, 0)}"
+
+
+def _figure(row: Requirement, share: float, digits: int = 1) -> str:
+    """A share in per cent; a gap between shares in points."""
+    if row.group == PEOPLE:
+        return f"{100 * share:.{digits}f} points".replace("-", "\N{MINUS SIGN}")
+    return percent(share, digits)

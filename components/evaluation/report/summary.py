@@ -13,6 +13,7 @@ from components.evaluation.skin_tone import MARK as SKIN_TONE_PROXY
 from components.evaluation.slices import LEAST_OBJECTS, NOT_ASSESSED, OF_PEOPLE
 
 PLURAL = {"face": "faces", "license_plate": "licence plates"}
+_WORTH_SAYING = 0.05
 _SPACE = "\N{NO-BREAK SPACE}"
 
 
@@ -65,8 +66,10 @@ def _smallest(model: ModelReport) -> Iterator[str]:
         own = sizes[sizes["class"] == name]
         if len(own) > 1:
             worst, best = (own.loc[own["object_recall"].agg(pick)] for pick in ("idxmin", "idxmax"))
+            if best["object_recall"] - worst["object_recall"] < _WORTH_SAYING:
+                continue
             yield (
-                f"Size decides most: of 100 {PLURAL[name]} whose shorter side has {worst['value']}, "
+                f"Size matters: of 100 {PLURAL[name]} whose shorter side has {worst['value']}, "
                 f"{_count(1 - worst['object_recall'])} stay visible; at {best['value']}, "
                 f"{_count(1 - best['object_recall'])}."
             )
@@ -89,8 +92,8 @@ def _without_need(report: Report) -> Iterator[str]:
 def _people(model: ModelReport) -> Iterator[str]:
     for row in model.gate.rows:
         if row.key.startswith("face.gap.") and row.verdict is Verdict.FAILED:
-            mark = row.key.rsplit(".", 1)[1].replace("_", " ")
-            yield f"By {mark}: {row.note}, by {100 * (row.measured or 0):.0f} points. That is no chance, and too much."
+            points = f"{100 * (row.measured or 0):.0f} points"
+            yield f"By {_mark(row.key)}, one gap of {points} is no chance, and too much: {row.note}."
 
 
 def cannot_be_said(report: Report) -> list[str]:
@@ -100,7 +103,7 @@ def cannot_be_said(report: Report) -> list[str]:
     unknown = [mark.replace("_", " ") for mark in OF_PEOPLE if _is_unknown(judged, mark)]
     if unknown:
         told.append(f"Whether people are missed more often by {_listed(unknown)}: no label says it.")
-    few = [row.title.split("by ")[-1] for row in judged.gate.rows if _is_few(row.key, row.verdict)]
+    few = [_mark(row.key) for row in judged.gate.rows if _is_few(row.key, row.verdict)]
     if few:
         told.append(
             f"Whether some groups are missed more often by {_listed(few)}: at least one group has fewer than "
@@ -125,6 +128,10 @@ def cannot_be_said(report: Report) -> list[str]:
 def _is_unknown(model: ModelReport, mark: str) -> bool:
     rows = model.slices[(model.slices["class"] == CLASS_NAMES[FACE]) & (model.slices["attribute"] == mark)]
     return bool((rows["verdict"] == NOT_ASSESSED).all())
+
+
+def _mark(key: str) -> str:
+    return key.rsplit(".", 1)[1].replace("_", " ")
 
 
 def _is_few(key: str, verdict: Verdict) -> bool:
