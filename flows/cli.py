@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
 from importlib.metadata import version
@@ -13,10 +11,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from components.errors import StreetveilError
+from flows.evaluation import EPILOG, evaluate
+from flows.terminal import err as _err
+from flows.terminal import errors_in_one_line as _errors_in_one_line
+from flows.terminal import out as _out
 
 app = typer.Typer(
     name="streetveil",
@@ -24,13 +25,12 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="Blur every face and licence plate in street imagery, on your own machine.",
-    epilog="Exit status: 0 all published · 3 some quarantined · 1 failed. Settings: params.yaml.",
+    epilog="Exit status: 0 all published · 3 some quarantined · 4 gate not passed · 1 failed. Settings: params.yaml.",
 )
 quarantine = typer.Typer(no_args_is_help=True, help="Images that were not published, and why.")
 app.add_typer(quarantine, name="quarantine")
 
-_err = Console(stderr=True)
-_out = Console()
+app.command(epilog=EPILOG)(evaluate)
 
 
 class Device(StrEnum):
@@ -58,18 +58,6 @@ KeyFile = Annotated[
     Path | None,
     typer.Option(help="Draw the noise from this key (32 bytes, mode 0600) and keep it afterwards."),
 ]
-
-
-@contextmanager
-def _errors_in_one_line() -> Iterator[None]:
-    try:
-        yield
-    except StreetveilError as error:
-        _err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        raise typer.Exit(1) from error
-    except KeyboardInterrupt:
-        _err.print("stopped; what is finished stays, run the same command again to go on")
-        raise typer.Exit(130) from None
 
 
 def _print_version(wanted: bool) -> None:

@@ -163,16 +163,14 @@ def _between_people(values: pd.DataFrame, mark: str, gate: Gate) -> Requirement:
         return row(None, None, Verdict.NOT_ASSESSED, f"no label says the {name}")
     able = values[values["p"].notna()]
     few = values.loc[values["p"].isna(), "value"].tolist()
-    lacking = f"fewer than {LEAST_OBJECTS} faces, or others: {', '.join(few)}" if few else ""
+    lacking = f"too few faces ({LEAST_OBJECTS} are needed): {', '.join(few)}" if few else ""
     if not len(able):
         return row(None, None, Verdict.TOO_FEW, lacking)
     failed = able[(able["verdict"] == MORE_OFTEN) & (-able["gap"] > bound)]
     worst = (failed if len(failed) else able).sort_values("gap", kind="stable").iloc[0]
     measured, interval = max(0.0, -float(worst["gap"])), _gap_interval(worst, values)
     if len(failed):
-        return row(
-            measured, interval, Verdict.FAILED, f"{worst['value']} is missed more often than the others", lacking
-        )
+        return row(measured, interval, Verdict.FAILED, f"{worst['value']} is missed more often than others", lacking)
     if measured > bound:
         return row(
             measured, interval, Verdict.TOO_FEW, f"{worst['value']} may be missed more often, or by chance", lacking

@@ -86,8 +86,8 @@ def render(report: Report, gate: Gate, folder: Path) -> str:
         kinds=_KINDS,
         signs=_SIGNS,
         missed_more=MORE_OFTEN,
-        bound=_bound,
-        figure_of=_figure,
+        bound=bound_of,
+        figure_of=figure_of,
         singular={name: plural[:-1] for name, plural in PLURAL.items()},
     )
 
@@ -137,12 +137,13 @@ def _points(gap: float) -> str:
     return f"{100 * gap:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
-def _bound(row: Requirement) -> str:
-    return f"{'at least' if row.at_least else 'at most'} {_figure(row, row.bound, 0)}"
+def bound_of(row: Requirement) -> str:
+    """The bound of a requirement in words."""
+    return f"{'at least' if row.at_least else 'at most'} {figure_of(row, row.bound, 0)}"
 
 
-def _figure(row: Requirement, share: float, digits: int = 1) -> str:
+def figure_of(row: Requirement, share: float | None, digits: int = 1) -> str:
     """A share in per cent; a gap between shares in points."""
-    if row.group == PEOPLE:
+    if share is not None and row.group == PEOPLE:
         return f"{100 * share:.{digits}f} points".replace("-", "\N{MINUS SIGN}")
     return percent(share, digits)

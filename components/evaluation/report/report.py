@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from components.dataset.labels import LabelledImage
+from components.detection.bundle import ModelFile
 from components.detections import CLASS_NAMES
 from components.errors import StreetveilError
 from components.evaluation.curves import curve, table
@@ -20,7 +21,7 @@ from components.evaluation.skin_tone import with_skin_tones
 from components.evaluation.slices import slice_table
 from components.settings import Gate, Params, Region
 
-PEERS_TITLE = "CenterFace + platedet"
+OWN_TITLE, PEERS_TITLE = "Streetveil", "CenterFace + platedet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,11 @@ class Report:
     def judged(self) -> ModelReport:
         """The model that the gate is about."""
         return self.models[0]
+
+
+def hashes(files: Sequence[ModelFile]) -> tuple[tuple[str, str], ...]:
+    """What a page tells of a model's files: the name and the sha256 of each."""
+    return tuple((file.path.name, f"sha256 {file.sha256[:16]}") for file in files)
 
 
 def build_report(subjects: Sequence[Subject], truth: Sequence[LabelledImage], params: Params, about: About) -> Report:

@@ -53,7 +53,7 @@ def _visible(report: Report) -> Iterator[str]:
         low, high = (100 * (1 - bound) for bound in reversed(own["object_recall_interval"]))
         text = (
             f"Of 100 {PLURAL[name]}, {_count(1 - own['object_recall'])} stay visible (between {low:.0f} and "
-            f"{high:.0f}; {own['objects']:,} in all). Of all their area, {percent(own['pixel_recall'])} is hidden."
+            f"{high:.0f}, measured on {own['objects']:,}). Of all their area, {percent(own['pixel_recall'])} is hidden."
         )
         for other in report.models[1:]:
             text += f" {other.title} leaves {_count(1 - other.figures[name]['object_recall'])} of 100 visible."
@@ -69,10 +69,13 @@ def _smallest(model: ModelReport) -> Iterator[str]:
             if best["object_recall"] - worst["object_recall"] < _WORTH_SAYING:
                 continue
             yield (
-                f"Size matters: of 100 {PLURAL[name]} whose shorter side has {worst['value']}, "
-                f"{_count(1 - worst['object_recall'])} stay visible; at {best['value']}, "
-                f"{_count(1 - best['object_recall'])}."
+                f"Size matters: {_count(1 - worst['object_recall'])} of 100 {PLURAL[name]} stay visible "
+                f"{_at(worst['value'])} (shorter side), {_count(1 - best['object_recall'])} {_at(best['value'])}."
             )
+
+
+def _at(size: str) -> str:
+    return size if size.startswith("from") else f"at {size}"
 
 
 def _without_need(report: Report) -> Iterator[str]:
