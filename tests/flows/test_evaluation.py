@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from components.dataset.labels import LabelledImage, write_labels
+from components.detection.bundle import Bundle
 from components.detections import CLASS_NAMES, Detections
 from components.errors import StreetveilError
 from components.evaluation.gate import GateTable, Requirement, Verdict
@@ -25,16 +26,30 @@ NAME = "toy-detector"
 NOTHING = np.zeros((0, 4), np.float32)
 
 
+@pytest.fixture(autouse=True)
+def _registry() -> None:
+    """Other flow tests need the shipped model in a registry; these have a toy of their own."""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Bundle]:
+    """A registry's folder in which the toy model is version 1, @challenger, and version 2; and its files."""
+    folder = tmp_path_factory.mktemp("toy-registry")
+    bundle = toy_bundle(folder / "toy")
+    registry = Registry(NAME, f"sqlite:///{folder}/mlflow.db", str(folder / "artifacts"))
+    assert registry.register(bundle.files, alias="challenger") == "1"
+    assert registry.register(bundle.files) == "2"
+    return folder, bundle
+
+
 @pytest.fixture
-def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
-    """A registry with the toy model as @challenger; the peers are the same toy."""
-    bundle = toy_bundle(tmp_path / "toy")
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
-    monkeypatch.setenv("STREETVEIL_MLFLOW_ARTIFACTS", str(tmp_path / "artifacts"))
+def registry(made: tuple[Path, Bundle], monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """That registry as the environment names it; the peers are the same toy."""
+    folder, bundle = made
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+    monkeypatch.setenv("STREETVEIL_MLFLOW_ARTIFACTS", str(folder / "artifacts"))
     monkeypatch.setattr(evaluation_run, "peer_files", lambda: bundle.files)
-    registry = Registry.of(NAME)
-    registry.register(bundle.files, alias="challenger")
-    return registry
+    return Registry.of(NAME)
 
 
 @pytest.fixture
@@ -79,11 +94,11 @@ def test_a_report_need_not_be_logged(registry: Registry, labels: Path, tmp_path:
     (tmp_path / "prepared").mkdir()
     text = labels.read_text().replace('"file": "', f'"file": "{tmp_path}/')
     (tmp_path / "prepared" / "val.json").write_text(text)
-    command = ["evaluate", "-m", "models:/toy-detector/1", "--data", str(tmp_path / "prepared"), "--part", "val"]
+    command = ["evaluate", "-m", "models:/toy-detector/2", "--data", str(tmp_path / "prepared"), "--part", "val"]
     run = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "out"), "--no-log-to-mlflow"])
     assert run.exit_code == 4, run.output
     client = mlflow.MlflowClient(registry.tracking_uri)
-    assert client.list_artifacts(client.get_model_version(NAME, "1").run_id, "evaluation") == []
+    assert client.list_artifacts(client.get_model_version(NAME, "2").run_id, "evaluation") == []
 
 
 @pytest.mark.parametrize(
