@@ -63,7 +63,8 @@ def print_gate(report: Report) -> None:
             group = rows[0].group
             table.add_row(f"[bold]{group}[/]")
         cells = [
-            f"[{_COLOURS.get(row.verdict.value, 'yellow')}]{row.verdict.value}[/] {figure_of(row, row.measured)}"
+            f"[{_COLOURS.get(row.verdict.value, 'yellow')}]{row.verdict.value}[/]"
+            + (f" {figure_of(row, row.measured)}" if row.measured is not None else "")
             for row in rows
         ]
         table.add_row(f"  {rows[0].title}", bound_of(rows[0]), *cells, escape(rows[0].note))
