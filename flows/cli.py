@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from components.errors import StreetveilError
+from flows.evaluation import EPILOG, evaluate
 from flows.handcount import app as handcount
+from flows.terminal import err as _err
 from flows.terminal import errors_in_one_line as _errors_in_one_line
+from flows.terminal import out as _out
 
 app = typer.Typer(
     name="streetveil",
@@ -24,14 +26,13 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     help="Blur every face and licence plate in street imagery, on your own machine.",
-    epilog="Exit status: 0 all published · 3 some quarantined · 1 failed. Settings: params.yaml.",
+    epilog="Exit status: 0 all published · 3 some quarantined · 4 gate not passed · 1 failed. Settings: params.yaml.",
 )
 quarantine = typer.Typer(no_args_is_help=True, help="Images that were not published, and why.")
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(handcount, name="handcount")
 
-_err = Console(stderr=True)
-_out = Console()
+app.command(epilog=EPILOG)(evaluate)
 
 
 class Device(StrEnum):

@@ -1,4 +1,4 @@
-"""How every command ends when something is wrong: one line, and a status."""
+"""Where commands print, and how their errors look."""
 
 from __future__ import annotations
 
@@ -11,21 +11,18 @@ from rich.markup import escape
 
 from components.errors import StreetveilError
 
-_err = Console(stderr=True)
+err = Console(stderr=True)
+out = Console()
 
 
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """Tell an error in one line and leave with status 1; with 130 if it was stopped by hand.
-
-    Raises:
-        typer.Exit: in both cases.
-    """
+    """What goes wrong is told in one line, with exit status 1; an interruption with 130."""
     try:
         yield
     except StreetveilError as error:
-        _err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        err.print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from error
     except KeyboardInterrupt:
-        _err.print("stopped; what is finished stays, run the same command again to go on")
+        err.print("stopped; what is finished stays, run the same command again to go on")
         raise typer.Exit(130) from None

@@ -121,6 +121,13 @@ def test_onnx_has_one_adapter() -> None:
     assert importers("flows", "onnxruntime") == importers("flows", "onnx") == set()
 
 
+def test_charts_and_pages_have_one_adapter() -> None:
+    """Charts are drawn, and templates filled, in one module each."""
+    assert importers("components", "matplotlib") == {"components/evaluation/report/charts.py"}
+    assert importers("components", "jinja2") == {"components/evaluation/report/page.py"}
+    assert importers("flows", "matplotlib") == importers("flows", "jinja2") == set()
+
+
 def test_ultralytics_has_one_adapter() -> None:
     """Only the package that wraps the training library imports it."""
     assert all(file.startswith("components/training/yolo/") for file in importers("components", "ultralytics"))

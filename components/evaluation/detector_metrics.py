@@ -21,10 +21,14 @@ SLICES = ("size", "source", "region", "mask", "tilt", "square", "light")
 
 def figures(images: Sequence[LabelledImage], seen: Mapping[str, Detections], region: Region) -> Figures:
     """Recall by class and slice, and what is hidden too much, at a region's operating point."""
-    both = measured(images, seen, region)
+    return figures_of(measured(images, seen, region), region)
+
+
+def figures_of(both: Measured, region: Region) -> Figures:
+    """The figures of what was measured already."""
     return {
         "thresholds": {name: region.rule(name).threshold for name in CLASS_NAMES},
-        "images": len(images),
+        "images": int(both.images["path"].nunique()),
         **{name: _class_figures(both, name) for name in CLASS_NAMES},
         **_false_figures(both.images),
     }
@@ -67,6 +71,7 @@ def _false_figures(images: pd.DataFrame) -> Figures:
         "pixel_fpr": float(rows["background_hidden"].sum() / background) if background else None,
         "pixel_fpr_interval": bootstrap_ratio(rows, "background_hidden", "background", "group"),
         "false_blur_share": float(rows["hidden_off_target"].sum() / hidden) if hidden else None,
+        "false_blur_share_interval": bootstrap_ratio(rows, "hidden_off_target", "hidden", "group"),
     }
 
 

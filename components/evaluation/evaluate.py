@@ -1,4 +1,4 @@
-"""The figures of our own cascade and of its peers on the fixed test split: a stage of `dvc.yaml`.
+"""The figures of our own cascade and of its peers on the fixed test split, and the report: a stage of `dvc.yaml`.
 
 python -m components.evaluation.evaluate --prepared FOLDER --stage1 FILE.onnx --verifier FILE.onnx --out FOLDER
     [--slices FOLDER] [--part test] [--without-peers]
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from components.dataset.labels import LabelledImage, read_labels
+from components.detection.bundle import ModelFile
 from components.detection.region_rules import reaches_threshold
 from components.detection.shipped import own_files, peer_files
 from components.detections import CLASS_NAMES, Detections, intersections
@@ -23,6 +24,8 @@ from components.evaluation.detector_metrics import Figures, at_fpr, figures
 from components.evaluation.looks import Look, seen_by
 from components.evaluation.night import at_night
 from components.evaluation.object_table import measured
+from components.evaluation.report.files import METRICS, write_report
+from components.evaluation.report.report import OWN_TITLE, PEERS_TITLE, About, Subject, build_report, hashes
 from components.evaluation.sightings import Sightings, Word, read_sightings
 from components.settings import Region, load_params
 
@@ -99,7 +102,7 @@ def with_tilts(images: Sequence[LabelledImage]) -> list[LabelledImage]:
 
 
 def main() -> None:
-    """Measure everything; write metrics.json, and objects.csv with a line for every labelled object."""
+    """Measure everything; write metrics.json, objects.csv with a line for every labelled object, and the report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profile", default="full")
     parser.add_argument("--prepared", type=Path, required=True)
@@ -119,13 +122,23 @@ def main() -> None:
     looks = [Look("own", own, truth), Look("own_night", own, truth, at_night), Look("own_tilted", own, tilted)]
     if not given.without_peers:
         looks += [Look("peers", peers, truth), Look("peers_tilted", peers, tilted)]
-    given.out.mkdir(parents=True, exist_ok=True)
     folder = given.out.with_name(f"{given.out.name}.work")
     files = {look.name: seen_by(look, params, folder) for look in looks}
     told = report(files, truth, tilted, params.region(None)[1])
-    objects = measured(truth, read_sightings(files["own"]), params.region(None)[1]).objects
-    objects.to_csv(given.out / "objects.csv", index=False)
-    (given.out / "metrics.json").write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    about = About(given.prepared.as_posix(), given.part, params.default_region, params.sha256())
+    page = build_report(_subjects(files, own, peers), truth, params, about)
+    write_report(page, params.gate, given.out)
+    page.judged.objects.to_csv(given.out / "objects.csv", index=False)
+    told["gate"] = {model.key: model.gate.as_figures() for model in page.models}
+    (given.out / METRICS).write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _subjects(files: Mapping[str, Path], own: Sequence[ModelFile], peers: Sequence[ModelFile]) -> list[Subject]:
+    """Our own cascade, which is judged, and its peers, as far as they have looked."""
+    subjects = [Subject("own", OWN_TITLE, read_sightings(files["own"]), hashes(own))]
+    if "peers" in files:
+        subjects.append(Subject("peers", PEERS_TITLE, read_sightings(files["peers"]), hashes(peers)))
+    return subjects
 
 
 def report(

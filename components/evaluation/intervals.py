@@ -35,3 +35,15 @@ def bootstrap_ratio(rows: pd.DataFrame, above: str, below: str, group: str, seed
     ratios = drawn[drawn[:, 1] > 0]
     low, high = np.percentile(ratios[:, 0] / ratios[:, 1], [2.5, 97.5])
     return float(low), float(high)
+
+
+def gap_interval(first: tuple[int, int], second: tuple[int, int]) -> Interval:
+    """The interval of a difference of two proportions, the first less the second (Newcombe 1998, method 10).
+
+    Args:
+        first, second: successes and trials, of at least one.
+    """
+    p1, p2 = (successes / trials for successes, trials in (first, second))
+    (low1, high1), (low2, high2) = wilson(*first) or (0.0, 1.0), wilson(*second) or (0.0, 1.0)
+    below, above = np.hypot(p1 - low1, high2 - p2), np.hypot(high1 - p1, p2 - low2)
+    return float(p1 - p2 - below), float(p1 - p2 + above)

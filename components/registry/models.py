@@ -7,7 +7,7 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CHAMPION, PREVIOUS = "champion", "previous"
+REPORT_FOLDER = "evaluation"  # of a run's artifacts
 _EXPERIMENT = "streetveil"
 _PYFUNC_CODE = Path(__file__).with_name("pyfunc_model.py")
 _FILE_TAGS = ("detector", "architecture", "classes", "role", "sha256", "source", "licence")
@@ -83,20 +84,18 @@ class Registry:
             client.set_registered_model_alias(self.name, alias, version)
         return str(version)
 
-    def bundle(self, alias: str) -> Bundle:
-        """The files of the version that an alias points at, on this machine.
+    def bundle(self, wanted: str) -> Bundle:
+        """The files of a version, on this machine.
+
+        Args:
+            wanted: an alias, or the version's number.
 
         Raises:
-            StreetveilError: no version has the alias, or the registry cannot be reached.
+            StreetveilError: there is no such version, or the registry cannot be reached.
             ModelError: the version's files cannot be fetched, or its tags do not describe them.
         """
         mlflow = _mlflow(self.tracking_uri)
-        try:
-            version = self._client().get_model_version_by_alias(self.name, alias)
-        except mlflow.exceptions.MlflowException as error:
-            raise StreetveilError(
-                f"no @{alias} of {self.name} in {self.tracking_uri}: run `streetveil bootstrap` or promote a version"
-            ) from error
+        version = self._version(wanted)
         try:
             folder = Path(mlflow.artifacts.download_artifacts(f"models:/{self.name}/{version.version}"))
         except (mlflow.exceptions.MlflowException, OSError) as error:
@@ -108,6 +107,44 @@ class Registry:
     def set_alias(self, alias: str, version: str) -> None:
         """Point an alias at a version."""
         self._client().set_registered_model_alias(self.name, alias, version)
+
+    def log_report(self, version: str, folder: Path, names: Sequence[str], figures: Mapping[str, float]) -> None:
+        """Put an evaluation's files and figures beside a version, into the run that it was registered by.
+
+        Args:
+            version: its number.
+            folder: where the files lie.
+            names: of the files; they must show nobody.
+            figures: by name, for MLflow's own tables and charts.
+
+        Raises:
+            StreetveilError: the registry does not take them.
+        """
+        mlflow, client = _mlflow(self.tracking_uri), self._client()
+        try:
+            run_id = self._version(version).run_id
+            for name in names:
+                client.log_artifact(run_id, str(folder / name), REPORT_FOLDER)
+            for key, value in figures.items():
+                client.log_metric(run_id, key, value)
+        except (mlflow.exceptions.MlflowException, OSError) as error:
+            raise StreetveilError(
+                f"the report cannot be logged to version {version} of {self.name} ({error}); "
+                "it lies in its folder, use --no-log-to-mlflow to leave it there"
+            ) from error
+
+    def _version(self, wanted: str) -> Any:
+        """MLflow's entry of a version, by alias or number."""
+        mlflow, client = _mlflow(self.tracking_uri), self._client()
+        try:
+            if wanted.isdecimal():
+                return client.get_model_version(self.name, wanted)
+            return client.get_model_version_by_alias(self.name, wanted)
+        except mlflow.exceptions.MlflowException as error:
+            what = f"version {wanted}" if wanted.isdecimal() else f"@{wanted}"
+            raise StreetveilError(
+                f"no {what} of {self.name} in {self.tracking_uri}: run `streetveil bootstrap` or promote a version"
+            ) from error
 
     def _client(self) -> MlflowClient:
         if self.tracking_uri.startswith("sqlite:///"):

@@ -19,6 +19,7 @@ from components.settings.base import Count, Frozen, NotNegative, Positive, Share
 from components.settings.blurring import ClassRule, Encoding, Obfuscation, Reading, Region, Verification
 from components.settings.dataset import Dataset, LabelledSet
 from components.settings.detection import Detection, Panorama, PerClass, SafetyCheck, Scales
+from components.settings.gate import Gate, LeastRecall
 from components.settings.running import Batch, Daily, Registration
 from components.settings.training import (
     CheckpointChoice,
@@ -48,7 +49,9 @@ __all__ = [
     "Environment",
     "Family",
     "Frozen",
+    "Gate",
     "LabelledSet",
+    "LeastRecall",
     "Light",
     "NotNegative",
     "Obfuscation",
@@ -78,7 +81,7 @@ __all__ = [
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 # They decide which model there is, not what a model and a region do: a manifest names the model's version beside them.
-_OF_TRAINING = {"training", "verifier", "optimisation", "sweep", "profiles", "dataset"}
+_OF_TRAINING = {"training", "verifier", "optimisation", "sweep", "profiles", "dataset", "gate"}
 
 
 class Params(Frozen):
@@ -98,6 +101,7 @@ class Params(Frozen):
     profiles: dict[str, Profile]
     registry: Registration
     dataset: Dataset
+    gate: Gate
     daily: Daily
 
     @model_validator(mode="after")

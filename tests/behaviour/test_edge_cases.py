@@ -203,7 +203,7 @@ def test_regions_decide_differently_on_the_same_proposals(params: Params) -> Non
 
 
 def test_a_day_in_fog_is_seen_in_the_manifest(tmp_path: Path, params: Params) -> None:
-    """9 Drift: the manifest has every proposal's confidence, and fog lowers them, so that the drift check can see it."""
+    """9 Drift: the manifest has every proposal's confidence, and fog lowers them; the drift check can see it."""
     clear, foggy = tmp_path / "clear", tmp_path / "foggy"
     for folder, share in ((clear, 0.0), (foggy, 0.75)):
         folder.mkdir()

@@ -153,7 +153,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Pa
         return Proposals(found, found.confidence, np.full(1, 0.05, np.float32), np.full(1, 0.9, np.float32))
 
     def models(*paths: Path | None) -> tuple[SimpleNamespace, ...]:
-        return (SimpleNamespace(role="stage1", sha256=str(paths)),)
+        return (SimpleNamespace(role="stage1", sha256=str(paths), path=Path("toy.onnx")),)
 
     monkeypatch.setattr(looks, "load_cascade", lambda *_: SimpleNamespace(examine=examine))
     monkeypatch.setattr(module, "own_files", models)
@@ -181,7 +181,13 @@ def test_the_command_writes_figures_and_objects(command: Callable[..., Path], tm
         assert set(told[name]["license_plate"]["slices"]["tilt"]) == {"30–90°"}
     rows = pd.read_csv(out / "objects.csv")
     assert rows["hidden"].tolist() == [True, True]
-    assert sorted(path.name for path in out.iterdir()) == ["metrics.json", "objects.csv"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "curves", "metrics.json", "objects.csv", "report.html", "slices.csv",
+    ]  # fmt: skip
+    assert sorted(path.name for path in (out / "curves").iterdir()) == [
+        f"{model}_{name}.csv" for model in ("own", "peers") for name in ("face", "license_plate")
+    ]
+    assert told["gate"]["own"]["face.object_recall"] == {"measured": 1.0, "bound": 0.9, "verdict": "too few to say"}
     (kept,) = (tmp_path / "out.work").rglob("own_night.jsonl")
     assert len(read_sightings(kept)) == 2
 
@@ -189,4 +195,5 @@ def test_the_command_writes_figures_and_objects(command: Callable[..., Path], tm
 def test_peers_and_slices_can_be_left_out(command: Callable[..., Path]) -> None:
     """Without them nothing is said of them."""
     told = json.loads((command("--without-peers") / "metrics.json").read_text())
-    assert set(told) == {"cascade", "stages_1_and_2", "stage_1", "verifier", "night_simulated"}
+    assert set(told) == {"cascade", "stages_1_and_2", "stage_1", "verifier", "night_simulated", "gate"}
+    assert set(told["gate"]) == {"own"}

@@ -1,0 +1,119 @@
+"""The evaluation of registered models, without a server."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.dataset.labels import LabelledImage, read_labels
+from components.detection.bundle import ModelFile
+from components.detection.shipped import peer_files
+from components.errors import StreetveilError
+from components.evaluation.looks import Look, seen_by
+from components.evaluation.report.charts import MOST_MODELS
+from components.evaluation.report.files import METRICS, PAGE, SLICES, report_figures, write_report
+from components.evaluation.report.report import PEERS_TITLE, About, ModelReport, Report, Subject, build_report, hashes
+from components.evaluation.sightings import read_sightings
+from components.registry.models import Registry
+from components.registry.references import PEERS, Reference, parse_reference
+from components.settings import PROJECT_ROOT, Params
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model that is evaluated.
+
+    Attributes:
+        key: its name in files.
+        title: its name for people.
+        files: its networks.
+        registered: the model and the number of the version, if it is one.
+    """
+
+    key: str
+    title: str
+    files: tuple[ModelFile, ...]
+    registered: Reference | None = None
+
+
+def evaluate_models(
+    names: Sequence[str], data: Path, part: str, folder: Path, region: str | None, params: Params, log_to_mlflow: bool
+) -> Report:
+    """Look, measure, write the report's folder, and log it beside every registered version.
+
+    Args:
+        names: the models, as `parse_reference` takes them; the first one is judged.
+        data: a labels.json, or a folder of the prepare stage.
+        part: of that folder.
+        folder: gets the report.
+        region: whose rules apply; None for the default ones.
+        params: all settings.
+        log_to_mlflow: log it.
+
+    Raises:
+        StreetveilError: a model or the labels cannot be read.
+    """
+    if len(set(names)) != len(names) or len(names) > MOST_MODELS:
+        raise StreetveilError(f"name at most {MOST_MODELS} models, each of them once")
+    region_name = params.region(region)[0]
+    settings_sha256 = params.sha256()
+    params = params.model_copy(update={"default_region": region_name})  # what models are looked at with
+    candidates = [candidate(name, params) for name in names]
+    truth = labelled(data, part)
+    subjects = [_seen(one, truth, params, folder.with_name(f"{folder.name}.work")) for one in candidates]
+    about = About(_shown(data), part if data.is_dir() else "all", region_name, settings_sha256)
+    report = build_report(subjects, truth, params, about)
+    write_report(report, params.gate, folder)
+    figures = json.dumps(report_figures(report), indent=1, ensure_ascii=False)
+    (folder / METRICS).write_text(figures + "\n", encoding="utf-8")
+    for one, model in zip(candidates, report.models, strict=True):
+        if log_to_mlflow and one.registered:
+            registry = Registry.of(one.registered.name)
+            registry.log_report(one.registered.wanted, folder, (PAGE, METRICS, SLICES), _gate_figures(model))
+    return report
+
+
+def candidate(name: str, params: Params) -> Candidate:
+    """The model that a name stands for.
+
+    Raises:
+        StreetveilError: it stands for none.
+    """
+    reference = parse_reference(name, params.registry.model_name)
+    if reference is None:
+        return Candidate(PEERS, PEERS_TITLE, peer_files())
+    bundle = Registry.of(reference.name).bundle(reference.wanted)
+    title = f"{bundle.name}, version {bundle.version}"
+    return Candidate(f"{bundle.name}-{bundle.version}", title, bundle.files, Reference(bundle.name, bundle.version))
+
+
+def labelled(data: Path, part: str) -> list[LabelledImage]:
+    """The labelled pictures of a prepared folder's part, or of a labels.json beside its pictures."""
+    if data.is_dir():
+        file = data / f"{part}.json"
+        if not file.exists():
+            raise StreetveilError(f"{data} has no {part}.json: name a folder of the prepare stage, or a labels.json")
+        return list(read_labels(file, folder=""))
+    return list(read_labels(data, folder=_from_project(data.resolve().parent)))
+
+
+def _seen(one: Candidate, truth: Sequence[LabelledImage], params: Params, folder: Path) -> Subject:
+    file = seen_by(Look(one.key, one.files, truth), params, folder)
+    return Subject(one.key, one.title, read_sightings(file), hashes(one.files))
+
+
+def _gate_figures(model: ModelReport) -> dict[str, float]:
+    return {f"gate.{row.key}": row.measured for row in model.gate.rows if row.measured is not None}
+
+
+def _from_project(folder: Path) -> str:
+    """A folder's path from the project's, where it lies in it."""
+    return folder.relative_to(PROJECT_ROOT).as_posix() if folder.is_relative_to(PROJECT_ROOT) else folder.as_posix()
+
+
+def _shown(data: Path) -> str:
+    """How a page names the data: without the machine's folders."""
+    path = _from_project(data.resolve())
+    return Path(path).name if Path(path).is_absolute() else path
