@@ -90,8 +90,8 @@ def train_stage2(settings: VerifierTraining, training: Examples, validation: Exa
     network = fit(training, settings, lambda line: print(line, flush=True))
     raw = logits_of(network, validation)
     calibration = calibrate(validation, raw, settings)
-    shift_bias(network, calibration)
-    logits = raw + shifts_of(calibration, validation.class_id)
+    put_into(network, calibration)
+    logits = raw + shifts_of(calibration, validation)
     confident = validation.confidence >= settings.threshold
     by_class = dict(enumerate(CLASS_NAMES))
     crossed = crossed_logits(validation, raw, settings)
@@ -113,10 +113,10 @@ def train_stage2(settings: VerifierTraining, training: Examples, validation: Exa
     return trained
 
 
-def shift_bias(network: VerifierNetwork, calibration: Calibration) -> None:
+def put_into(network: VerifierNetwork, calibration: Calibration) -> None:
     """Put a calibration into the network itself, so that nobody can forget it."""
-    with torch.no_grad():
-        network.last.bias.add_(torch.tensor([calibration.shift[name] for name in CLASS_NAMES]))
+    shifts = [calibration.shift[name] for name in CLASS_NAMES]
+    network.size_shift.copy_(torch.tensor(shifts, dtype=torch.float32).T)
 
 
 def read_network(weights: Path) -> VerifierNetwork:
@@ -149,7 +149,7 @@ def _ablated(
 ) -> AblationRow:
     less = settings.model_copy(update={"families": families, "epochs": settings.ablation_epochs})
     raw = logits_of(fit(training, less), validation)
-    logits = raw + shifts_of(calibrate(validation, raw, less), validation.class_id)
+    logits = raw + shifts_of(calibrate(validation, raw, less), validation)
     found = {name: figures(validation, logits, c, settings.threshold) for c, name in enumerate(CLASS_NAMES)}
     return AblationRow(
         families,

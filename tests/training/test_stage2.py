@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import ArrayLike
 
 from components.detection.proposal_features import COLOUR, GEOMETRY, ROW_LENGTH, Features, features
 from components.detection.verifier import Verifier
@@ -18,8 +19,9 @@ from components.errors import StreetveilError
 from components.settings import FAMILIES, PROJECT_ROOT, CropVariation, Params, VerifierTraining, load_params
 from components.training import stage2
 from components.training.checkpoint import arrays_of, read_arrays, write_arrays
-from components.training.stage2 import Stage2, ablate, read_network, train_stage2
+from components.training.stage2 import Stage2, ablate, put_into, read_network, train_stage2
 from components.training.verifier.calibration import (
+    Calibration,
     calibrate,
     crossed_logits,
     figures,
@@ -69,11 +71,15 @@ def trained(toy: tuple[Examples, Examples], tmp_path_factory: pytest.TempPathFac
     return train_stage2(SMALL, *toy, tmp_path_factory.mktemp("stage2"))
 
 
-def numbers_only(picture_of: list[int], object_of: list[int], weight: float = 1.0, class_id: int = 0) -> Examples:
-    """Examples of one class without pixels: proposals of objects, or -1 for false ones."""
+def numbers_only(
+    picture_of: list[int], object_of: list[int], weight: float = 1.0, class_id: int = 0, px: ArrayLike = 30.0
+) -> Examples:
+    """Examples of one class without pixels: proposals of objects, or -1 for false ones, as wide as high."""
     n = len(picture_of)
     objects = np.array(object_of, np.int32)
-    told = Features(np.zeros((n, 1)), np.zeros((n, 1)), np.zeros((n, 1), np.uint8), np.zeros((n, 1), np.uint8))
+    geometry = np.zeros((n, len(GEOMETRY)), np.float32)
+    geometry[:, [GEOMETRY.index("log_width"), GEOMETRY.index("log_height")]] = np.log(px).reshape(-1, 1)
+    told = Features(geometry, np.zeros((n, 1)), np.zeros((n, 1), np.uint8), np.zeros((n, 1), np.uint8))
     labels = Labels(objects >= 0, np.full(n, weight, np.float32), objects)
     at = np.array(picture_of, np.int32)
     return Examples(told, labels, np.full(n, class_id, np.int16), np.full(n, 0.5, np.float32), at, np.ones(n, bool))
@@ -160,7 +166,7 @@ def test_calibration_keeps_the_share_that_is_asked_for(keep_share: float, rng: n
     examples = numbers_only(list(range(400)), [0] * 200 + [-1] * 200)
     logits = rng.normal(0, 2, 400).astype(np.float32)
     calibration = calibrate(examples, logits, settings)
-    told = figures(examples, logits + np.float32(calibration.shift["face"]), 0, settings.threshold)
+    told = figures(examples, logits + shifts_of(calibration, examples), 0, settings.threshold)
     assert told.kept_share is not None
     assert keep_share - 1e-9 <= told.kept_share < keep_share + 1 / 200 + 1e-9
     assert calibration.measured_on["face"] == "face"
@@ -186,11 +192,48 @@ def test_too_few_objects_calibrate_nothing() -> None:
     logits = np.full(len(both), 2.0, np.float32)
     found = calibrate(both, logits, SMALL)
     assert found.measured_on == {"face": "face", "license_plate": "face"}
-    assert found.shift["license_plate"] == found.shift["face"] == pytest.approx(logit(0.15) - 2, abs=0.01)
+    assert found.shift["license_plate"] == found.shift["face"] == pytest.approx((logit(0.15) - 2,) * 4, abs=0.01)
     none = calibrate(plates, logits[:29], SMALL)
     assert none.measured_on == {"face": None, "license_plate": None}
-    assert none.shift == {"face": 0, "license_plate": 0}
-    assert shifts_of(found, both.class_id).tolist() == pytest.approx([found.shift["face"]] * len(both))
+    assert none.shift == {"face": (0,) * 4, "license_plate": (0,) * 4}
+    assert shifts_of(found, both).tolist() == pytest.approx([found.shift["face"][0]] * len(both))
+
+
+def test_each_size_is_calibrated_by_itself(rng: np.random.Generator) -> None:
+    """Small objects that the network doubts are kept, and lower no bar for large ones; between both it is a line."""
+    px = np.repeat([8.0, 64.0], 100)
+    examples = numbers_only(list(range(200)), [0] * 200, px=px)
+    logits = np.where(px < 20, -4.0, 3.0).astype(np.float32)
+    calibration = calibrate(examples, logits, SMALL)
+    small, _, _, large = calibration.shift["face"]
+    assert (small, large) == pytest.approx((logit(0.15) + 4, logit(0.15) - 3), abs=0.01)
+    assert (logits + shifts_of(calibration, examples) >= logit(0.15)).all()
+    other = numbers_only([0, 1, 2], [0, 0, 0], px=[2.0, 500.0, 8 * 2**1.5])
+    between = (calibration.shift["face"][1] + calibration.shift["face"][2]) / 2
+    assert shifts_of(calibration, other).tolist() == pytest.approx([small, large, between], abs=1e-4)
+
+
+def test_no_size_between_the_knots_loses_an_object(rng: np.random.Generator) -> None:
+    """Objects of all sizes, whose logits leap between two sizes, are kept in the share that is asked for."""
+    px = np.exp(rng.uniform(np.log(4), np.log(200), 400))
+    examples = numbers_only(list(range(400)), [0] * 400, px=px)
+    logits = np.where(px < 23, -2.0, 4.0).astype(np.float32) + rng.normal(0, 0.1, 400).astype(np.float32)
+    settings = SMALL.model_copy(update={"keep_share": 1.0})
+    kept = logits + shifts_of(calibrate(examples, logits, settings), examples) >= logit(settings.threshold)
+    assert kept.all()
+
+
+def test_the_network_moves_as_its_calibration_says(toy: tuple[Examples, Examples], rng: np.random.Generator) -> None:
+    """Put into the network, the shifts are those of the calibration for both classes and any size."""
+    examples = toy[1].select(np.arange(60))
+    columns = [GEOMETRY.index("log_width"), GEOMETRY.index("log_height")]
+    examples.features.geometry[:, columns] = rng.uniform(np.log(2), np.log(400), (60, 2))
+    shift = {name: tuple(rng.normal(0, 2, 4).tolist()) for name in CLASS_NAMES}
+    calibration = Calibration(shift, {name: name for name in CLASS_NAMES})
+    network = VerifierNetwork(FAMILIES).eval()
+    before = logits_of(network, examples)
+    put_into(network, calibration)
+    assert logits_of(network, examples) - before == pytest.approx(shifts_of(calibration, examples), abs=1e-4)
 
 
 def test_what_people_have_not_drawn_is_no_object_to_keep() -> None:

@@ -1,4 +1,8 @@
-"""What a confidence of the verifier means: at the region's threshold, so many of stage 1's true objects stay."""
+"""What a confidence of the verifier means: at the region's threshold, so many of stage 1's true objects stay.
+
+This is so for objects of each size by itself. Large faces are easy to tell and small ones are not, but it is the large
+false ones that hide the picture: with one shift for all, the doubt that small faces need would let them pass.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from components.detection.proposal_features import GEOMETRY
 from components.detections import CLASS_NAMES, Mask
 from components.evaluation.intervals import Interval, wilson
 from components.settings import VerifierTraining
@@ -15,6 +20,7 @@ from components.training.verifier.examples import Examples
 
 Logits = NDArray[np.float32]
 
+SIZES_PX = (8.0, 16.0, 32.0, 64.0)  # shorter sides at which the shifts stand; each twice the one before
 _MARGIN = 1e-3  # what the last object is above the threshold, so that no rounding drops it
 
 
@@ -23,11 +29,11 @@ class Calibration:
     """By how much logits are moved.
 
     Attributes:
-        shift: by class.
+        shift: by class, at each of `SIZES_PX`; between them it is a straight line over the logarithm, beyond them flat.
         measured_on: by class, whose objects have decided; None where there were too few of either, so nothing moves.
     """
 
-    shift: dict[str, float]
+    shift: dict[str, tuple[float, ...]]
     measured_on: dict[str, str | None]
 
 
@@ -59,21 +65,51 @@ class ClassFigures:
 def calibrate(
     examples: Examples, logits: Logits, settings: VerifierTraining, counts: Mask | None = None
 ) -> Calibration:
-    """Find the shift of each class at which a share of the true objects stays at the threshold.
+    """Find the shifts of each class at which a share of the true objects stays at the threshold.
 
     Args:
         examples: of pictures that nothing was learnt from.
         logits: float32 [n], as the network gives them.
-        settings: the threshold, the share, and the least number of objects. A class with fewer of them takes the other
-            class's shift, if that one has enough.
+        settings: the threshold, the share, and the least number of objects. A size with fewer of them takes the shift
+            of its whole class, and a class with fewer that of the other one, if that one has enough.
         counts: bool [n], the proposals that there are; all if left out.
     """
-    found = {name: object_logits(examples, logits, class_id, counts) for class_id, name in enumerate(CLASS_NAMES)}
-    enough = {name: values for name, values in found.items() if len(values) >= settings.min_objects}
-    own = {name: _shift(values, settings.threshold, settings.keep_share) for name, values in enough.items()}
+    own = {
+        name: shifts
+        for class_id, name in enumerate(CLASS_NAMES)
+        if (shifts := _class_shifts(examples, logits, class_id, settings, counts)) is not None
+    }
     other = next(iter(own), None)
     measured_on = {name: name if name in own else other for name in CLASS_NAMES}
-    return Calibration({name: own[source] if source else 0.0 for name, source in measured_on.items()}, measured_on)
+    none = (0.0,) * len(SIZES_PX)
+    return Calibration({name: own[source] if source else none for name, source in measured_on.items()}, measured_on)
+
+
+def _class_shifts(
+    examples: Examples, logits: Logits, class_id: int, settings: VerifierTraining, counts: Mask | None
+) -> tuple[float, ...] | None:
+    """The shift of a class at each size; None if there are too few objects of it."""
+    everything = object_logits(examples, logits, class_id, counts)
+    if len(everything) < settings.min_objects:
+        return None
+    whole = _shift(everything, settings.threshold, settings.keep_share)
+    log_px = log_sizes(examples)
+    nearest = np.abs(log_px[:, None] - np.log(SIZES_PX)[None]).argmin(axis=1)
+    shifts = []
+    for size in range(len(SIZES_PX)):
+        among = nearest == size if counts is None else counts & (nearest == size)
+        values = object_logits(examples, logits, class_id, among)
+        enough = len(values) >= settings.min_objects
+        shifts.append(_shift(values, settings.threshold, settings.keep_share) if enough else whole)
+    # Between two sizes a straight line may pass above an object: all are raised until the share of the class is kept.
+    moved = logits + np.interp(log_px, np.log(SIZES_PX), shifts).astype(np.float32)
+    missing = _shift(object_logits(examples, moved, class_id, counts), settings.threshold, settings.keep_share)
+    return tuple(shift + max(0.0, missing) for shift in shifts)
+
+
+def log_sizes(examples: Examples) -> NDArray[np.float32]:
+    """The natural logarithm of each proposal's shorter side in px; float32 [n]."""
+    return examples.features.geometry[:, [GEOMETRY.index("log_width"), GEOMETRY.index("log_height")]].min(axis=1)
 
 
 def object_logits(examples: Examples, logits: Logits, class_id: int, counts: Mask | None = None) -> Logits:
@@ -131,13 +167,15 @@ def crossed_logits(examples: Examples, logits: Logits, settings: VerifierTrainin
     few = settings.model_copy(update={"min_objects": max(1, settings.min_objects // 2)})
     for half in (0, 1):
         here = examples.picture % 2 == half
-        moved[here] += shifts_of(calibrate(examples, logits, few, ~here), examples.class_id[here])
+        moved[here] += shifts_of(calibrate(examples, logits, few, ~here), examples)[here]
     return moved
 
 
-def shifts_of(calibration: Calibration, class_id: NDArray[np.int16]) -> NDArray[np.float32]:
-    """The shift of each proposal's class; float32 [n]."""
-    return np.array([calibration.shift[name] for name in CLASS_NAMES], np.float32)[class_id]
+def shifts_of(calibration: Calibration, examples: Examples) -> NDArray[np.float32]:
+    """The shift of each proposal, by its class and size; float32 [n]."""
+    log_px = log_sizes(examples)
+    by_class = [np.interp(log_px, np.log(SIZES_PX), calibration.shift[name]) for name in CLASS_NAMES]
+    return np.stack(by_class)[examples.class_id, np.arange(len(examples))].astype(np.float32)
 
 
 def roc_auc(true: Sequence[float] | Logits, false: Sequence[float] | Logits) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from components.detection.proposal_features import COLOUR, CROP_PX, GEOMETRY, RO
 from components.detection.verifier import OUTPUT
 from components.detections import CLASS_NAMES
 from components.settings import Family
+from components.training.verifier.calibration import SIZES_PX
 
 INPUT = "proposals"
 
@@ -35,6 +37,7 @@ class VerifierNetwork(nn.Module):
 
     mean: Tensor
     deviation: Tensor
+    size_shift: Tensor
 
     def __init__(self, families: Sequence[Family], dropout: float = 0.0) -> None:
         super().__init__()
@@ -45,6 +48,7 @@ class VerifierNetwork(nn.Module):
         self.numbers = nn.Sequential(nn.Linear(numbers, 32), nn.ReLU()) if numbers else None
         self.register_buffer("mean", torch.zeros(numbers))
         self.register_buffer("deviation", torch.ones(numbers))
+        self.register_buffer("size_shift", torch.zeros(len(SIZES_PX), len(CLASS_NAMES)))
         known = (32 if numbers else 0) + _TOWER * len(towers)
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(known, _HIDDEN), nn.ReLU())
         self.last = nn.Linear(_HIDDEN, len(CLASS_NAMES))
@@ -72,7 +76,15 @@ class VerifierNetwork(nn.Module):
         if self.numbers is not None:
             scaled = (numbers - self.mean) / self.deviation
             known.append(self.numbers(scaled.clamp(-_CONFIDENT_RANGE, _CONFIDENT_RANGE)))
-        return self.last(self.head(torch.cat(known, dim=1)))
+        return self.last(self.head(torch.cat(known, dim=1))) + self._shifts(rows)
+
+    def _shifts(self, rows: Tensor) -> Tensor:
+        """The calibration's shifts [n, classes]: straight lines over the logarithm of the shorter side."""
+        shorter = torch.minimum(rows[:, GEOMETRY.index("log_width")], rows[:, GEOMETRY.index("log_height")])
+        step = math.log(SIZES_PX[1] / SIZES_PX[0])
+        place = ((shorter - math.log(SIZES_PX[0])) / step).clamp(0, len(SIZES_PX) - 1)
+        nearness = (1 - (place[:, None] - torch.arange(len(SIZES_PX), dtype=rows.dtype)).abs()).clamp(min=0)
+        return nearness @ self.size_shift
 
 
 def _tower() -> nn.Sequential:
