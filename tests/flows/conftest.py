@@ -11,6 +11,9 @@ from components.registry.champion import bootstrap
 from components.registry.models import Registry
 from components.settings import PROJECT_ROOT
 
+# A terminal in which no table is broken into lines; rich takes one that calls itself dumb for 80 columns wide.
+WIDE = {"COLUMNS": "200", "TERM": "xterm"}
+
 
 @pytest.fixture(scope="session")
 def registry_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

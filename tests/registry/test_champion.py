@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 
 from components.detection.bundle import ModelFile
+from components.detection.sanity import SANITY_PICTURES
 from components.detection.shipped import shipped_files
+from components.detections import CLASS_NAMES, iou
 from components.errors import ModelError, StreetveilError
 from components.imaging.reading import decode
 from components.registry import champion as champion_module
 from components.registry.champion import bootstrap, resolve_champion
 from components.registry.models import CHAMPION, PREVIOUS, Registry
-from components.settings import PROJECT_ROOT, Params
+from components.settings import PROJECT_ROOT, Params, load_params
 from tests.toy_model import model_file, toy_onnx
 
 
@@ -76,14 +78,12 @@ def test_mlflow_itself_can_load_and_run_the_version(registry: Registry) -> None:
     mlflow.set_registry_uri(registry.tracking_uri)
     model = mlflow.pyfunc.load_model("models:/detector@champion")
     assert model.metadata.signature is not None
-    picture = PROJECT_ROOT / "components/detection/sanity_pictures/face.jpg"
-    from components.settings import load_params
-
+    face = SANITY_PICTURES[0]
+    picture = PROJECT_ROOT / "components/detection/sanity_pictures" / face.file
     found = model.predict(decode(picture.read_bytes(), load_params().reading).pixels)
     best = found[np.argmax(found[:, 4])]
-    assert best[5] == 0
-    assert 80 < best[0] < 100
-    assert 180 < best[2] < 205
+    assert CLASS_NAMES[int(best[5])] == face.class_name
+    assert iou(best[None, :4], np.array([face.box], np.float32)).item() > 0.5
 
 
 def test_a_version_keeps_what_each_file_is(registry: Registry, tmp_path: Path) -> None:
