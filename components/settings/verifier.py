@@ -78,7 +78,10 @@ class VerifierTraining(Frozen):
         positive_weight: how many times more a missed object costs than a false one, after both have been balanced.
         max_balance: no example counts more than so many times the mean one for being of a rarer kind.
         threshold: the confidence at which it is calibrated: the default region's.
+        calibrated_from: the confidence of stage 1 from which proposals calibrate: the cascade's proposal_threshold.
         keep_share: of stage 1's true objects in the validation pictures, those that stay at this threshold.
+        area_share: how much false proposals count by their area when it is chosen which objects may fall; the rest
+            counts each the same.
         min_objects: a class with fewer of them is not calibrated on its own.
     """
 
@@ -93,7 +96,9 @@ class VerifierTraining(Frozen):
     positive_weight: PositiveWeight
     max_balance: Annotated[float, Field(ge=1)]
     threshold: Annotated[float, Field(gt=0, lt=1)]
+    calibrated_from: Share
     keep_share: Share
+    area_share: Share
     min_objects: Count
     examples: ProposalExamples
     variation: CropVariation

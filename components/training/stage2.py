@@ -43,7 +43,7 @@ class Stage2:
         weights: the file of calibrated weights.
         onnx: the file for `components.detection.verifier.Verifier`.
         calibration: how far the logits were moved.
-        figures: by class, all of stage 1's proposals. The calibration keeps `keep_share` of these very objects.
+        figures: by class, what the cascade proposes. The calibration keeps `keep_share` of these very objects.
         crossed: by class, with each half of the pictures calibrated on the other: what to expect elsewhere.
         confident: by class, only the proposals that stage 1 alone would hide.
         examples: the number of training examples that count.
@@ -92,6 +92,7 @@ def train_stage2(settings: VerifierTraining, training: Examples, validation: Exa
     calibration = calibrate(validation, raw, settings)
     put_into(network, calibration)
     logits = raw + shifts_of(calibration, validation)
+    proposed = validation.confidence >= settings.calibrated_from
     confident = validation.confidence >= settings.threshold
     by_class = dict(enumerate(CLASS_NAMES))
     crossed = crossed_logits(validation, raw, settings)
@@ -100,8 +101,8 @@ def train_stage2(settings: VerifierTraining, training: Examples, validation: Exa
         weights=folder / WEIGHTS,
         onnx=folder / NETWORK,
         calibration=calibration,
-        figures={name: figures(validation, logits, c, at) for c, name in by_class.items()},
-        crossed={name: figures(validation, crossed, c, at) for c, name in by_class.items()},
+        figures={name: figures(validation, logits, c, at, proposed) for c, name in by_class.items()},
+        crossed={name: figures(validation, crossed, c, at, proposed) for c, name in by_class.items()},
         confident={name: figures(validation, logits, c, at, confident) for c, name in by_class.items()},
         examples=int((training.labels.weight > 0).sum()),
         seconds=round(time.monotonic() - started, 1),
@@ -117,6 +118,7 @@ def put_into(network: VerifierNetwork, calibration: Calibration) -> None:
     """Put a calibration into the network itself, so that nobody can forget it."""
     shifts = [calibration.shift[name] for name in CLASS_NAMES]
     network.size_shift.copy_(torch.tensor(shifts, dtype=torch.float32).T)
+    network.stage1_trust.copy_(torch.tensor([calibration.trust[name] for name in CLASS_NAMES]))
 
 
 def read_network(weights: Path) -> VerifierNetwork:

@@ -161,18 +161,61 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("keep_share", [1.0, 0.995, 0.9, 0.5])
 def test_calibration_keeps_the_share_that_is_asked_for(keep_share: float, rng: np.random.Generator) -> None:
-    """At the threshold at least the share stays, and one object fewer would be less; false ones play no part."""
+    """At the threshold at least the share stays; where each that falls takes a false one along, one fewer is less."""
     settings = SMALL.model_copy(update={"keep_share": keep_share})
     examples = numbers_only(list(range(400)), [0] * 200 + [-1] * 200)
-    logits = rng.normal(0, 2, 400).astype(np.float32)
+    true = np.sort(rng.normal(0, 2, 200)).astype(np.float32)
+    logits = np.concatenate([true, true + np.float32(1e-3)])
     calibration = calibrate(examples, logits, settings)
     told = figures(examples, logits + shifts_of(calibration, examples), 0, settings.threshold)
     assert told.kept_share is not None
     assert keep_share - 1e-9 <= told.kept_share < keep_share + 1 / 200 + 1e-9
     assert calibration.measured_on["face"] == "face"
-    other = logits.copy()
-    other[200:] += 5
-    assert calibrate(examples, other, settings) == calibration
+
+
+def test_no_object_falls_for_nothing(rng: np.random.Generator) -> None:
+    """Where all false proposals rank below all true ones, or above, every object stays, whatever share is asked for."""
+    settings = SMALL.model_copy(update={"keep_share": 0.5})
+    examples = numbers_only(list(range(80)), [0] * 40 + [-1] * 40)
+    for false in (-9.0, 9.0):
+        logits = np.concatenate([rng.normal(0, 1, 40), np.full(40, false)]).astype(np.float32)
+        moved = logits + shifts_of(calibrate(examples, logits, settings), examples)
+        assert figures(examples, moved, 0, settings.threshold).kept_share == 1
+
+
+@pytest.mark.parametrize(("area_share", "falls"), [(1.0, "large"), (0.0, "small")])
+def test_objects_fall_where_most_that_is_false_falls_with_them(area_share: float, falls: str) -> None:
+    """One object may fall: that below three small false ones, or, if area counts, that below a large false one."""
+    px = np.array([8.0] * 20 + [64.0] * 20 + [8.0] * 3 + [64.0])
+    examples = numbers_only(list(range(44)), [0] * 40 + [-1] * 4, px=px)
+    logits = np.where(np.arange(44) < 40, 2.0, 1.0).astype(np.float32)
+    logits[[0, 20]] = 0.0  # one of each size is doubted more than what is false
+    settings = SMALL.model_copy(update={"keep_share": 39 / 40, "area_share": area_share})
+    kept = logits + shifts_of(calibrate(examples, logits, settings), examples) >= logit(settings.threshold)
+    assert kept[[0, 20]].tolist() == [falls == "large", falls == "small"]
+    assert kept[40:].tolist() == [falls == "large"] * 3 + [falls == "small"]
+
+
+def test_stage_1_is_trusted_as_far_as_it_knows(rng: np.random.Generator) -> None:
+    """Its word counts as much as the network's where both are as good, and nothing where it tells nothing."""
+    truth = np.repeat([0, -1], 300)
+    examples = numbers_only(list(range(600)), truth.tolist())
+    sign = np.where(truth < 0, -1.0, 1.0)
+    logits = (sign + rng.normal(0, 1, 600)).astype(np.float32)
+    column = GEOMETRY.index("confidence_logit")
+    examples.features.geometry[:, column] = sign + rng.normal(0, 1, 600)
+    assert calibrate(examples, logits, SMALL).trust["face"] == pytest.approx(1, abs=0.3)
+    examples.features.geometry[:, column] = rng.normal(0, 1, 600)
+    assert calibrate(examples, logits, SMALL).trust["face"] == pytest.approx(0, abs=0.15)
+
+
+def test_what_the_cascade_does_not_propose_does_not_calibrate(rng: np.random.Generator) -> None:
+    """Proposals below the confidence that the cascade asks for change nothing."""
+    examples = numbers_only(list(range(200)), [0] * 100 + [-1] * 100)
+    logits = rng.normal(0, 2, 200).astype(np.float32)
+    weak = replace(examples, confidence=np.full(200, 0.05, np.float32))
+    both, all_logits = concatenate([examples, weak]), np.concatenate([logits, logits - 7])
+    assert calibrate(both, all_logits, SMALL) == calibrate(examples, logits, SMALL)
 
 
 def test_an_object_stays_with_its_best_proposal() -> None:
@@ -229,7 +272,8 @@ def test_the_network_moves_as_its_calibration_says(toy: tuple[Examples, Examples
     columns = [GEOMETRY.index("log_width"), GEOMETRY.index("log_height")]
     examples.features.geometry[:, columns] = rng.uniform(np.log(2), np.log(400), (60, 2))
     shift = {name: tuple(rng.normal(0, 2, 4).tolist()) for name in CLASS_NAMES}
-    calibration = Calibration(shift, {name: name for name in CLASS_NAMES})
+    trust = {name: float(rng.uniform(0, 1)) for name in CLASS_NAMES}
+    calibration = Calibration(trust, shift, {name: name for name in CLASS_NAMES})
     network = VerifierNetwork(FAMILIES).eval()
     before = logits_of(network, examples)
     put_into(network, calibration)

@@ -1,7 +1,8 @@
 """What a confidence of the verifier means: at the region's threshold, so many of stage 1's true objects stay.
 
-This is so for objects of each size by itself. Large faces are easy to tell and small ones are not, but it is the large
-false ones that hide the picture: with one shift for all, the doubt that small faces need would let them pass.
+How much stage 1's own confidence counts beside what the verifier sees is learnt here too, on pictures from which
+neither has learnt: of its training pictures stage 1 is surer than of any other. Then each size gets a shift of its own.
+Those few objects that may fall do so where that takes away most of what is hidden without need.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
 
 from components.detection.proposal_features import GEOMETRY
 from components.detections import CLASS_NAMES, Mask
@@ -21,6 +23,7 @@ from components.training.verifier.examples import Examples
 Logits = NDArray[np.float32]
 
 SIZES_PX = (8.0, 16.0, 32.0, 64.0)  # shorter sides at which the shifts stand; each twice the one before
+_SIDES = [GEOMETRY.index("log_width"), GEOMETRY.index("log_height")]
 _MARGIN = 1e-3  # what the last object is above the threshold, so that no rounding drops it
 
 
@@ -29,10 +32,12 @@ class Calibration:
     """By how much logits are moved.
 
     Attributes:
+        trust: by class, how much of the logit of stage 1's confidence is added.
         shift: by class, at each of `SIZES_PX`; between them it is a straight line over the logarithm, beyond them flat.
         measured_on: by class, whose objects have decided; None where there were too few of either, so nothing moves.
     """
 
+    trust: dict[str, float]
     shift: dict[str, tuple[float, ...]]
     measured_on: dict[str, str | None]
 
@@ -65,51 +70,110 @@ class ClassFigures:
 def calibrate(
     examples: Examples, logits: Logits, settings: VerifierTraining, counts: Mask | None = None
 ) -> Calibration:
-    """Find the shifts of each class at which a share of the true objects stays at the threshold.
+    """Find the trust, and the shifts of each class at which a share of the true objects stays at the threshold.
 
     Args:
         examples: of pictures that nothing was learnt from.
         logits: float32 [n], as the network gives them.
-        settings: the threshold, the share, and the least number of objects. A size with fewer of them takes the shift
-            of its whole class, and a class with fewer that of the other one, if that one has enough.
-        counts: bool [n], the proposals that there are; all if left out.
+        settings: the threshold, the share, and the least number of objects. A class with fewer of them takes what is
+            found for the other one, if that one has enough.
+        counts: bool [n], whose pictures calibrate; all if left out. Only proposals that the cascade would make do.
     """
+    counts = np.ones(len(examples), bool) if counts is None else counts
+    counts = counts & (examples.confidence >= settings.calibrated_from)
     own = {
-        name: shifts
+        name: found
         for class_id, name in enumerate(CLASS_NAMES)
-        if (shifts := _class_shifts(examples, logits, class_id, settings, counts)) is not None
+        if (found := _of_class(examples, logits, class_id, settings, counts)) is not None
     }
     other = next(iter(own), None)
     measured_on = {name: name if name in own else other for name in CLASS_NAMES}
-    none = (0.0,) * len(SIZES_PX)
-    return Calibration({name: own[source] if source else none for name, source in measured_on.items()}, measured_on)
+    none = 0.0, (0.0,) * len(SIZES_PX)
+    chosen = {name: own[source] if source else none for name, source in measured_on.items()}
+    return Calibration(
+        trust={name: trust for name, (trust, _) in chosen.items()},
+        shift={name: shift for name, (_, shift) in chosen.items()},
+        measured_on=measured_on,
+    )
 
 
-def _class_shifts(
-    examples: Examples, logits: Logits, class_id: int, settings: VerifierTraining, counts: Mask | None
-) -> tuple[float, ...] | None:
-    """The shift of a class at each size; None if there are too few objects of it."""
-    everything = object_logits(examples, logits, class_id, counts)
-    if len(everything) < settings.min_objects:
+def _of_class(
+    examples: Examples, logits: Logits, class_id: int, settings: VerifierTraining, counts: Mask
+) -> tuple[float, tuple[float, ...]] | None:
+    """The trust and the shifts of a class; None if there are too few objects of it."""
+    if len(object_logits(examples, logits, class_id, counts)) < settings.min_objects:
         return None
-    whole = _shift(everything, settings.threshold, settings.keep_share)
-    log_px = log_sizes(examples)
-    nearest = np.abs(log_px[:, None] - np.log(SIZES_PX)[None]).argmin(axis=1)
-    shifts = []
-    for size in range(len(SIZES_PX)):
-        among = nearest == size if counts is None else counts & (nearest == size)
-        values = object_logits(examples, logits, class_id, among)
-        enough = len(values) >= settings.min_objects
-        shifts.append(_shift(values, settings.threshold, settings.keep_share) if enough else whole)
+    counts = counts & (examples.class_id == class_id)
+    trust = _trust(examples, logits, counts & examples.proposed)
+    moved = logits + np.float32(trust) * stage1_logits(examples)
+    shifts = _size_shifts(examples, moved, class_id, settings, counts)
     # Between two sizes a straight line may pass above an object: all are raised until the share of the class is kept.
-    moved = logits + np.interp(log_px, np.log(SIZES_PX), shifts).astype(np.float32)
-    missing = _shift(object_logits(examples, moved, class_id, counts), settings.threshold, settings.keep_share)
-    return tuple(shift + max(0.0, missing) for shift in shifts)
+    moved = moved + np.interp(log_sizes(examples), np.log(SIZES_PX), shifts).astype(np.float32)
+    values = np.sort(object_logits(examples, moved, class_id, counts))
+    missing = max(0.0, _shift_to_keep(values, _may_fall(len(values), settings.keep_share), settings.threshold))
+    return trust, tuple(shift + missing for shift in shifts)
+
+
+def _trust(examples: Examples, logits: Logits, counts: Mask) -> float:
+    """How much stage 1's logit counts beside the network's, by logistic regression; its size is known to both."""
+    known = counts & (examples.labels.weight > 0)
+    true = examples.labels.is_object[known]
+    if true.all() or not true.any():
+        return 0.0
+    told = np.column_stack([logits, stage1_logits(examples), log_sizes(examples)])[known]
+    of_network, of_stage1, _ = LogisticRegression(class_weight="balanced").fit(told, true).coef_[0]
+    return max(0.0, float(of_stage1 / of_network)) if of_network > 0 else 0.0
+
+
+def _size_shifts(
+    examples: Examples, logits: Logits, class_id: int, settings: VerifierTraining, counts: Mask
+) -> tuple[float, ...]:
+    """The shift at each size, so that those who may fall are spent where most false ones fall with them.
+
+    The best way to spend them is found exactly, size by size: the knapsack's dynamic programme.
+    """
+    nearest = np.abs(log_sizes(examples)[:, None] - np.log(SIZES_PX)[None]).argmin(axis=1)
+    false = counts & examples.proposed & (examples.labels.weight > 0) & ~examples.labels.is_object
+    nuisance = _nuisance(examples, false, settings.area_share)
+    objects = [
+        np.sort(object_logits(examples, logits, class_id, counts & (nearest == i))) for i in range(len(SIZES_PX))
+    ]
+    may_fall = _may_fall(sum(map(len, objects)), settings.keep_share)
+    best: list[tuple[float, tuple[int, ...]]] = [(0.0, ())] * (may_fall + 1)
+    for size, values in enumerate(objects):
+        here = false & (nearest == size)
+        bars = values[: may_fall + 1]
+        gain = [float(nuisance[here & (logits < bar)].sum()) for bar in bars] or [0.0]
+        best = [
+            max(
+                ((best[left - n][0] + gain[n], (*best[left - n][1], n)) for n in range(min(left, len(gain) - 1) + 1)),
+                key=lambda way: (way[0], -sum(way[1])),
+            )
+            for left in range(may_fall + 1)
+        ]
+    shifts = [
+        _shift_to_keep(values, fall, settings.threshold) if len(values) else None
+        for values, fall in zip(objects, best[-1][1], strict=True)
+    ]
+    # Where there is no object of a size, nothing is known of it: it is treated as the most careful of the others.
+    careful = max(shift for shift in shifts if shift is not None)
+    return tuple(careful if shift is None else shift for shift in shifts)
+
+
+def _nuisance(examples: Examples, false: Mask, area_share: float) -> NDArray[np.float64]:
+    """How much each false proposal harms, [n], 1 all together: by its area to a share, and for being one at all."""
+    area = np.where(false, np.exp(examples.features.geometry[:, _SIDES].sum(axis=1, dtype=np.float64)), 0.0)
+    return area_share * area / max(area.sum(), 1e-9) + (1 - area_share) * false / max(false.sum(), 1)
+
+
+def stage1_logits(examples: Examples) -> NDArray[np.float32]:
+    """The logit of each proposal's confidence in stage 1; float32 [n]."""
+    return examples.features.geometry[:, GEOMETRY.index("confidence_logit")]
 
 
 def log_sizes(examples: Examples) -> NDArray[np.float32]:
     """The natural logarithm of each proposal's shorter side in px; float32 [n]."""
-    return examples.features.geometry[:, [GEOMETRY.index("log_width"), GEOMETRY.index("log_height")]].min(axis=1)
+    return examples.features.geometry[:, _SIDES].min(axis=1)
 
 
 def object_logits(examples: Examples, logits: Logits, class_id: int, counts: Mask | None = None) -> Logits:
@@ -172,9 +236,12 @@ def crossed_logits(examples: Examples, logits: Logits, settings: VerifierTrainin
 
 
 def shifts_of(calibration: Calibration, examples: Examples) -> NDArray[np.float32]:
-    """The shift of each proposal, by its class and size; float32 [n]."""
-    log_px = log_sizes(examples)
-    by_class = [np.interp(log_px, np.log(SIZES_PX), calibration.shift[name]) for name in CLASS_NAMES]
+    """By how much each proposal's logit is moved, by its class, its size and stage 1's confidence; float32 [n]."""
+    log_px, stage1 = log_sizes(examples), stage1_logits(examples)
+    by_class = [
+        calibration.trust[name] * stage1 + np.interp(log_px, np.log(SIZES_PX), calibration.shift[name])
+        for name in CLASS_NAMES
+    ]
     return np.stack(by_class)[examples.class_id, np.arange(len(examples))].astype(np.float32)
 
 
@@ -192,6 +259,10 @@ def logit(share: float) -> float:
     return float(np.log(share / (1 - share)))
 
 
-def _shift(values: Logits, threshold: float, keep_share: float) -> float:
-    may_fall = int(np.floor((1 - keep_share) * len(values) + 1e-9))
-    return logit(threshold) + _MARGIN - float(np.sort(values)[min(may_fall, len(values) - 1)])
+def _may_fall(objects: int, keep_share: float) -> int:
+    return int(np.floor((1 - keep_share) * objects + 1e-9))
+
+
+def _shift_to_keep(values: Logits, may_fall: int, threshold: float) -> float:
+    """The shift at which all but so many of some logits, in ascending order, reach the threshold."""
+    return logit(threshold) + _MARGIN - float(values[min(may_fall, len(values) - 1)])

@@ -38,6 +38,7 @@ class VerifierNetwork(nn.Module):
     mean: Tensor
     deviation: Tensor
     size_shift: Tensor
+    stage1_trust: Tensor
 
     def __init__(self, families: Sequence[Family], dropout: float = 0.0) -> None:
         super().__init__()
@@ -49,6 +50,7 @@ class VerifierNetwork(nn.Module):
         self.register_buffer("mean", torch.zeros(numbers))
         self.register_buffer("deviation", torch.ones(numbers))
         self.register_buffer("size_shift", torch.zeros(len(SIZES_PX), len(CLASS_NAMES)))
+        self.register_buffer("stage1_trust", torch.zeros(len(CLASS_NAMES)))
         known = (32 if numbers else 0) + _TOWER * len(towers)
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(known, _HIDDEN), nn.ReLU())
         self.last = nn.Linear(_HIDDEN, len(CLASS_NAMES))
@@ -79,12 +81,13 @@ class VerifierNetwork(nn.Module):
         return self.last(self.head(torch.cat(known, dim=1))) + self._shifts(rows)
 
     def _shifts(self, rows: Tensor) -> Tensor:
-        """The calibration's shifts [n, classes]: straight lines over the logarithm of the shorter side."""
+        """The calibration [n, classes]: stage 1's word, and straight lines over the logarithm of the shorter side."""
         shorter = torch.minimum(rows[:, GEOMETRY.index("log_width")], rows[:, GEOMETRY.index("log_height")])
         step = math.log(SIZES_PX[1] / SIZES_PX[0])
         place = ((shorter - math.log(SIZES_PX[0])) / step).clamp(0, len(SIZES_PX) - 1)
         nearness = (1 - (place[:, None] - torch.arange(len(SIZES_PX), dtype=rows.dtype)).abs()).clamp(min=0)
-        return nearness @ self.size_shift
+        stage1 = rows[:, GEOMETRY.index("confidence_logit"), None]
+        return nearness @ self.size_shift + stage1 * self.stage1_trust
 
 
 def _tower() -> nn.Sequential:
