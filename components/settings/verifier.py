@@ -77,7 +77,7 @@ class VerifierTraining(Frozen):
         families: what the network is told of a proposal.
         positive_weight: how many times more a missed object costs than a false one, after both have been balanced.
         max_balance: no example counts more than so many times the mean one for being of a rarer kind.
-        threshold: the confidence at which it is calibrated: the default region's.
+        threshold: the confidence at which it is calibrated, in the middle of the regions' thresholds.
         calibrated_from: the confidence of stage 1 from which proposals calibrate: the cascade's proposal_threshold.
         keep_share: of stage 1's true objects in the validation pictures, those that stay at this threshold.
         area_share: how much false proposals count by their area when it is chosen which objects may fall; the rest

@@ -235,7 +235,11 @@ def test_too_few_objects_calibrate_nothing() -> None:
     logits = np.full(len(both), 2.0, np.float32)
     found = calibrate(both, logits, SMALL)
     assert found.measured_on == {"face": "face", "license_plate": "face"}
-    assert found.shift["license_plate"] == found.shift["face"] == pytest.approx((logit(0.15) - 2,) * 4, abs=0.01)
+    assert (
+        found.shift["license_plate"]
+        == found.shift["face"]
+        == pytest.approx((logit(SMALL.threshold) - 2,) * 4, abs=0.01)
+    )
     none = calibrate(plates, logits[:29], SMALL)
     assert none.measured_on == {"face": None, "license_plate": None}
     assert none.shift == {"face": (0,) * 4, "license_plate": (0,) * 4}
@@ -249,8 +253,8 @@ def test_each_size_is_calibrated_by_itself(rng: np.random.Generator) -> None:
     logits = np.where(px < 20, -4.0, 3.0).astype(np.float32)
     calibration = calibrate(examples, logits, SMALL)
     small, _, _, large = calibration.shift["face"]
-    assert (small, large) == pytest.approx((logit(0.15) + 4, logit(0.15) - 3), abs=0.01)
-    assert (logits + shifts_of(calibration, examples) >= logit(0.15)).all()
+    assert (small, large) == pytest.approx((logit(SMALL.threshold) + 4, logit(SMALL.threshold) - 3), abs=0.01)
+    assert (logits + shifts_of(calibration, examples) >= logit(SMALL.threshold)).all()
     other = numbers_only([0, 1, 2], [0, 0, 0], px=[2.0, 500.0, 8 * 2**1.5])
     between = (calibration.shift["face"][1] + calibration.shift["face"][2]) / 2
     assert shifts_of(calibration, other).tolist() == pytest.approx([small, large, between], abs=1e-4)
@@ -293,8 +297,8 @@ def test_the_other_half_calibrates(rng: np.random.Generator) -> None:
     examples = numbers_only(list(range(200)), [0] * 200)
     logits = np.where(np.arange(200) % 2, 5.0, 0.0).astype(np.float32)
     moved = crossed_logits(examples, logits, SMALL)
-    assert moved[1::2] == pytest.approx(logit(0.15) + 5, abs=0.01)
-    assert moved[::2] == pytest.approx(logit(0.15) - 5, abs=0.01)
+    assert moved[1::2] == pytest.approx(logit(SMALL.threshold) + 5, abs=0.01)
+    assert moved[::2] == pytest.approx(logit(SMALL.threshold) - 5, abs=0.01)
 
 
 def test_roc_auc_is_the_share_of_pairs_in_order(rng: np.random.Generator) -> None:
