@@ -10,9 +10,7 @@ from components.detection.sanity import SANITY_PICTURES
 from components.registry.champion import bootstrap
 from components.registry.models import Registry
 from components.settings import PROJECT_ROOT
-
-# A terminal in which no table is broken into lines; rich takes one that calls itself dumb for 80 columns wide.
-WIDE = {"COLUMNS": "200", "TERM": "xterm"}
+from flows import terminal
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +37,10 @@ def day(tmp_path: Path) -> Path:
         (folder / picture.file).write_bytes(content)
     (folder / "broken.jpg").write_bytes(content[:3000])
     return folder
+
+
+@pytest.fixture
+def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal in which no line of a table is broken; rich asks for the width once, and test workers say 80."""
+    for console in (terminal.out, terminal.err):
+        monkeypatch.setattr(console, "width", 200)

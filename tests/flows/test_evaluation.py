@@ -20,7 +20,6 @@ from components.registry.references import Reference, parse_reference
 from flows import evaluation_run
 from flows.cli import app
 from tests.conftest import encoded
-from tests.flows.conftest import WIDE
 from tests.toy_model import scene, toy_bundle
 
 NAME = "toy-detector"
@@ -66,13 +65,14 @@ def labels(tmp_path: Path, rng: np.random.Generator) -> Path:
     return tmp_path / "labels.json"
 
 
+@pytest.mark.usefixtures("_wide_terminal")
 def test_a_version_and_the_peers_in_one_command(registry: Registry, labels: Path, tmp_path: Path) -> None:
     """The report stands in its folder and beside the version in MLflow; the status says that the gate is not passed."""
     import mlflow
 
     out = tmp_path / "out"
     command = ["evaluate", "-m", f"models:/{NAME}@challenger", "-m", "peers", "--data", str(labels), "--out", str(out)]
-    run = CliRunner().invoke(app, command, env=WIDE)
+    run = CliRunner().invoke(app, command)
     assert run.exit_code == 4, run.output
     for words in ("How much is hidden", "Licence plates", "not assessed", "too few to say", "gate:"):
         assert words in run.output
@@ -119,7 +119,7 @@ def test_errors_are_one_line_and_status_1(labels: Path, tmp_path: Path, argument
     """What is wrong with the call is told with its remedy."""
     given = [argument.format(folder=tmp_path) for argument in arguments]
     data = [] if "--data" in given else ["--data", str(labels)]
-    run = CliRunner().invoke(app, ["evaluate", *given, *data, "--out", str(tmp_path / "out")], env=WIDE)
+    run = CliRunner().invoke(app, ["evaluate", *given, *data, "--out", str(tmp_path / "out")])
     assert run.exit_code == 1
     assert words in run.output
     assert run.output.startswith("error:")

@@ -20,7 +20,6 @@ from components.evaluation.hand_count.sample import Sample, read_sample
 from flows.cli import app
 from flows.handcount_browser import opened_in_browser
 from tests.conftest import encoded
-from tests.flows.conftest import WIDE
 
 IMAGES = 60
 
@@ -32,7 +31,7 @@ def _registry() -> None:
 
 def handcount(*arguments: object) -> Result:
     """Run a command as a user types it, on a wide terminal."""
-    return CliRunner().invoke(app, ["handcount", *map(str, arguments)], env=WIDE)
+    return CliRunner().invoke(app, ["handcount", *map(str, arguments)], env={"COLUMNS": "200"})
 
 
 @pytest.fixture
