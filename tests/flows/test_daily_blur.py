@@ -58,6 +58,7 @@ def test_a_day_is_published_verified_and_reported(day: Path, tmp_path: Path) -> 
     assert "broken.jpg" in found["daily-quarantine"]
 
 
+@pytest.mark.slow
 def test_a_second_night_over_the_same_day_has_nothing_to_do(day: Path, tmp_path: Path) -> None:
     """The flow is idempotent: run again, it publishes nothing anew and says what was finished before."""
     run(day, tmp_path)
