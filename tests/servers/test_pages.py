@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from components.batch.audit import audit
 from components.batch.manifest import read_rows
@@ -30,16 +30,6 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Prefect server; its API's address."""
     with prefect_server(home=tmp_path_factory.mktemp("prefect")) as api:
         yield api
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A headless Chromium of the system."""
-    with sync_playwright() as playwright:
-        quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=[*quiet, "--disable-sync"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
