@@ -14,7 +14,7 @@ from components.detection.detector import Detector
 from components.detection.onnx_runtime import Device
 from components.detection.street import Street
 from components.detection.verifier import Verifier
-from components.detection.yolov8 import YoloV8
+from components.detection.yolov8 import YoloV8, YoloV8Levels
 from components.detections import CLASS_IDS
 from components.errors import ModelError
 from components.settings import Detection
@@ -23,6 +23,8 @@ Role = Literal["stage1", "verifier", "safety"]
 
 # Networks of others find one class; which one stands beside the file. Ours know by themselves.
 _OF_ONE_CLASS: dict[str, Callable[[bytes, int, Device, str], Detector]] = {"centerface": CenterFace, "yolov8": YoloV8}
+# As secondary check they see canvases of all sizes.
+_OF_ANY_SIZE = {**_OF_ONE_CLASS, "yolov8": YoloV8Levels}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,5 +116,5 @@ def _detector(file: ModelFile, settings: Detection, device: Device) -> Detector:
         raise ModelError(f"{file.path.name}: unknown architecture {file.architecture!r} or class {file.classes!r}")
     if file.detector not in settings.tile_px:
         raise ModelError(f"{file.detector}: no detection.tile_px for it in params.yaml; add one")
-    detector_of = _OF_ONE_CLASS[file.architecture]
+    detector_of = (_OF_ANY_SIZE if file.role == "safety" else _OF_ONE_CLASS)[file.architecture]
     return detector_of(file.read(), CLASS_IDS[file.classes], device, file.detector)

@@ -26,7 +26,7 @@ class CenterFace:
 
     def __init__(self, model_bytes: bytes, class_id: int, device: Device = "cpu", name: str = "centerface") -> None:
         self.name = name
-        self._class_id = class_id
+        self.class_ids = (class_id,)
         self._session = Session(name, model_bytes, device, free_inputs={"input.1": ("n", 3, "h", "w")})
 
     def detect(self, pixels: Pixels, threshold: float) -> Detections:
@@ -53,7 +53,7 @@ class CenterFace:
             ],
             axis=1,
         )
-        return Detections.of(clip(boxes, width, height), heatmap[0, y, x], self._class_id)
+        return Detections.of(clip(boxes, width, height), heatmap[0, y, x], *self.class_ids)
 
 
 def _ceil(side_px: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Protocol
 
 import numpy as np
@@ -18,6 +19,11 @@ class Detector(Protocol):
     @property
     def name(self) -> str:
         """The detector's name, as in `detection.tile_px`."""
+        ...
+
+    @property
+    def class_ids(self) -> Collection[int]:
+        """The classes that it finds."""
         ...
 
     def detect(self, pixels: Pixels, threshold: float) -> Detections:

@@ -25,6 +25,7 @@ class Session:
         model_bytes: the ONNX file's bytes; nothing else is read, nothing is unpickled.
         device: "auto" takes CUDA where ONNX Runtime offers it.
         free_inputs: input name to dimension names, for exports whose fixed dimensions are to be freed.
+        outputs: inner values at which the network is to end instead, for exports whose end cannot be freed.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Session:
         model_bytes: bytes,
         device: Device = "cpu",
         free_inputs: Mapping[str, Sequence[str | int]] | None = None,
+        outputs: Sequence[str] = (),
     ) -> None:
         import onnxruntime
 
@@ -41,7 +43,7 @@ class Session:
         options.log_severity_level = 3
         self.name = name
         try:
-            network = self_contained(name, model_bytes, free_inputs or {})
+            network = self_contained(name, model_bytes, free_inputs or {}, outputs)
             self._session = onnxruntime.InferenceSession(
                 network, options, providers=[_PROVIDERS[resolve_device(device)]]
             )
@@ -83,19 +85,30 @@ def resolve_device(device: Device) -> Literal["cpu", "cuda"]:
     return device
 
 
-def self_contained(name: str, model_bytes: bytes, free_inputs: Mapping[str, Sequence[str | int]]) -> bytes:
+def self_contained(
+    name: str, model_bytes: bytes, free_inputs: Mapping[str, Sequence[str | int]], outputs: Sequence[str] = ()
+) -> bytes:
     """The network, if all of it is in the verified bytes, with named instead of fixed dimensions where asked.
+
+    Args:
+        name: for error messages.
+        model_bytes: the ONNX file's bytes.
+        free_inputs: input name to dimension names.
+        outputs: inner values at which it ends instead.
 
     Raises:
         ModelError: it would read weights from other files, which no hash has covered.
     """
     import onnx
     from onnx.external_data_helper import uses_external_data
+    from onnx.utils import Extractor
 
     model = onnx.load_model_from_string(model_bytes)
     if any(uses_external_data(tensor) for tensor in _tensors(model.graph)):
         raise ModelError(f"{name}: keeps weights in other files, which no hash covers; export it as one file")
-    if not free_inputs:
+    if outputs:
+        model = Extractor(model).extract_model([value.name for value in model.graph.input], list(outputs))
+    if not free_inputs and not outputs:
         return model_bytes
     for value in model.graph.input:
         for dimension, freed in zip(value.type.tensor_type.shape.dim, free_inputs.get(value.name, ()), strict=False):

@@ -1,8 +1,9 @@
 """The secondary check: detectors of another make look again where the verifier has said no.
 
 The verifier is small and can be wrong for good; a detector that was trained on other pictures rarely errs in the same
-place. What it is sure of is blurred whatever the verifier said. It costs several times what stages 1 and 2 do, so by
-default it sees only windows around what was rejected, many of them side by side on one canvas.
+place. What it is sure of is blurred whatever the verifier said. On a whole picture it costs several times what stages 1
+and 2 do, so by default it sees only windows around what was rejected, side by side on a canvas as small as they allow,
+and of those each detector only its own class's.
 """
 
 from __future__ import annotations
@@ -48,11 +49,12 @@ def check_rejected(
     per_row = CANVAS_PX // settings.window_px
     for class_id in np.unique(rejected.class_id):
         rows = np.flatnonzero(rejected.class_id == class_id)
+        asked = [detector for detector in detectors if class_id in detector.class_ids]
         for start in range(0, len(rows), per_row**2):
             some = rows[start : start + per_row**2]
             windows = [_window(rejected.xyxy[row]) for row in some]
             canvas = _canvas(pixels, windows, settings.window_px)
-            seen = Detections.concatenate(detector.detect(canvas, settings.doubt_from) for detector in detectors)
+            seen = Detections.concatenate(detector.detect(canvas, settings.doubt_from) for detector in asked)
             for place, row in enumerate(some):
                 own = _in_window(seen, windows[place], place, settings.window_px)
                 confidence[[row]], boxes[[row]], _ = answers(own, rejected.select([row]))

@@ -41,6 +41,7 @@ class Street:
         self, model_bytes: bytes, device: Device = "cpu", name: str = "street", runtime: Runtime | None = None
     ) -> None:
         self.name = name
+        self.class_ids = tuple(range(len(CLASS_NAMES)))
         self._runtime = runtime or runtime_for(name, model_bytes, device)
 
     def detect(self, pixels: Pixels, threshold: float) -> Detections:

@@ -1,22 +1,28 @@
-"""YOLOv8-style detectors with one class, such as `platedet.onnx`: a fixed square input and boxes as cxcywh."""
+"""YOLOv8-style detectors with one class, such as `platedet.onnx`: as they are delivered, and for any size of input."""
 
 from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from components.detection.detector import checked
 from components.detection.onnx_runtime import Device, Session
-from components.detections import Detections, clip
+from components.detections import Boxes, Detections, clip
 from components.imaging.reading import Pixels
 
 _INPUT_PX = 640
 _PADDING_GREY = 114  # what the network saw around its pictures in training
 _OUTPUT = "output0"
 
+# Where the network's three levels end, before what its export has fixed to one size; finest first, and their strides.
+_LEVELS = {f"/model.22/Concat_{i + 1}_output_0": stride_px for i, stride_px in enumerate((8, 16, 32))}
+_MULTIPLE_PX = 32
+_DISTANCES = 16  # to each side of a box, a distribution over 0 to 15 strides; Li et al. 2020, arXiv:2006.04388
+
 
 class YoloV8:
-    """A single-class YOLOv8 network, with or without a mask head.
+    """A single-class YOLOv8 network as it is delivered, with or without a mask head.
 
     Args:
         model_bytes: the verified file.
@@ -27,7 +33,7 @@ class YoloV8:
 
     def __init__(self, model_bytes: bytes, class_id: int, device: Device = "cpu", name: str = "platedet") -> None:
         self.name = name
-        self._class_id = class_id
+        self.class_ids = (class_id,)
         self._session = Session(name, model_bytes, device)
 
     def detect(self, pixels: Pixels, threshold: float) -> Detections:
@@ -35,21 +41,60 @@ class YoloV8:
         height, width = pixels.shape[:2]
         scale = _INPUT_PX / max(height, width)
         fitted = cv2.resize(pixels, (max(1, round(width * scale)), max(1, round(height * scale))))
-        square = np.full((_INPUT_PX, _INPUT_PX, 3), _PADDING_GREY, np.uint8)
-        square[: fitted.shape[0], : fitted.shape[1]] = fitted
-        blob = square.transpose(2, 0, 1)[None].astype(np.float32) / 255
-        (raw,) = self._session.run(blob, (_OUTPUT,))
+        (raw,) = self._session.run(_blob(fitted, _INPUT_PX, _INPUT_PX), (_OUTPUT,))
         # Rows: centre x, centre y, width, height, confidence, then the mask coefficients that a mask head adds.
         rows = checked(self.name, raw, (1, None, None))[0]
         checked(self.name, rows[:5], (5, None))
-        centre_x, centre_y, box_width, box_height, confidence = rows[:5, rows[4] >= threshold]
-        boxes = np.stack(
-            [
-                centre_x - box_width / 2,
-                centre_y - box_height / 2,
-                centre_x + box_width / 2,
-                centre_y + box_height / 2,
-            ],
-            axis=1,
-        )
-        return Detections.of(clip(boxes / scale, width, height), confidence, self._class_id)
+        centre, half, confidence = *np.split(rows[:4, rows[4] >= threshold], 2), rows[4, rows[4] >= threshold]
+        boxes = np.concatenate([centre - half / 2, centre + half / 2]).T
+        return Detections.of(clip(boxes / scale, width, height), confidence, *self.class_ids)
+
+
+class YoloV8Levels:
+    """The same network without its end, which holds for squares of 640 px only: a small canvas costs little.
+
+    Its masks, which nobody reads, are not computed either.
+
+    Args:
+        model_bytes: the verified file, as ultralytics exports YOLOv8 with one class.
+        class_id: what it finds.
+        device: where it runs.
+        name: under which `detection.tile_px` knows it.
+    """
+
+    def __init__(self, model_bytes: bytes, class_id: int, device: Device = "cpu", name: str = "platedet") -> None:
+        self.name = name
+        self.class_ids = (class_id,)
+        size = {"images": (1, 3, "h", "w")}
+        self._session = Session(name, model_bytes, device, free_inputs=size, outputs=tuple(_LEVELS))
+
+    def detect(self, pixels: Pixels, threshold: float) -> Detections:
+        """Find plates; see `Detector.detect`. The picture is padded, never scaled."""
+        height, width = pixels.shape[:2]
+        blob = _blob(pixels, *(-(-side // _MULTIPLE_PX) * _MULTIPLE_PX for side in (height, width)))
+        levels = self._session.run(blob, tuple(_LEVELS))
+        parts = []
+        for raw, stride_px in zip(levels, _LEVELS.values(), strict=True):
+            shape = (1, 4 * _DISTANCES + 1, blob.shape[2] // stride_px, blob.shape[3] // stride_px)
+            boxes, confidence = _decoded(checked(self.name, raw, shape)[0], stride_px, threshold)
+            parts.append(Detections.of(clip(boxes, width, height), confidence, *self.class_ids))
+        return Detections.concatenate(parts)
+
+
+def _decoded(level: NDArray[np.float32], stride_px: int, threshold: float) -> tuple[Boxes, NDArray[np.float32]]:
+    """Boxes [n, 4] and confidences [n] of a level [4 × 16 + 1, h, w] of logits, from the threshold on."""
+    confidence = 1 / (1 + np.exp(-level[-1].clip(-50, 50)))
+    y, x = np.nonzero(confidence >= threshold)
+    logits = level[:-1, y, x].reshape(4, _DISTANCES, len(x))
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
+    sides = np.tensordot(np.arange(_DISTANCES, dtype=np.float32), shares / shares.sum(axis=1, keepdims=True), (0, 1))
+    middle = np.stack([x, y]) + 0.5
+    boxes = np.concatenate([middle - sides[:2], middle + sides[2:]]).T * stride_px
+    return boxes.astype(np.float32), confidence[y, x]
+
+
+def _blob(pixels: Pixels, height: int, width: int) -> NDArray[np.float32]:
+    """A picture [h, w, 3], padded to a size, as the network takes it: float32 [1, 3, height, width], 0 to 1."""
+    padded = np.full((height, width, 3), _PADDING_GREY, np.uint8)
+    padded[: pixels.shape[0], : pixels.shape[1]] = pixels
+    return padded.transpose(2, 0, 1)[None].astype(np.float32) / 255

@@ -128,9 +128,9 @@ def test_every_file_takes_the_place_of_its_role(toy: Bundle, params: Params, tmp
         role="verifier",
     )
     face, plate = toy.files
-    safety = replace(plate, detector="platedet", role="safety")
-    cascade = load_cascade(Bundle("b", "1", (safety, verifier, face)), params.detection)
-    assert [detector.name for detector in cascade.detectors] == ["centerface"]
+    safety = replace(face, detector="platedet", role="safety")
+    cascade = load_cascade(Bundle("b", "1", (safety, verifier, plate)), params.detection)
+    assert [detector.name for detector in cascade.detectors] == [plate.detector]
     assert [detector.name for detector in cascade.safety] == ["platedet"]
     assert cascade.verifier is not None
     assert cascade.verifier.name == "judge"

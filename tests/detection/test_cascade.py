@@ -37,7 +37,7 @@ class Fixed:
     """A detector that finds the same in every picture it is shown."""
 
     def __init__(self, name: str, found: Detections) -> None:
-        self.name = name
+        self.name, self.class_ids = name, (FACE, LICENSE_PLATE)
         self.found = found
         self.shown: list[tuple[int, ...]] = []
         self.thresholds: set[float] = set()
@@ -170,7 +170,7 @@ WINDOW = (160, 160, 3)  # one window on its canvas
 class ByShape:
     """A detector that finds something else in each shape of picture."""
 
-    name = "platedet"
+    name, class_ids = "platedet", (FACE, LICENSE_PLATE)
 
     def __init__(self, found: dict[tuple[int, ...], Detections]) -> None:
         self.found = found

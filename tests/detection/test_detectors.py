@@ -11,10 +11,12 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from components.dataset.demo_day import garage_scene
 from components.detection.centerface import CenterFace
 from components.detection.detector import Detector, checked
 from components.detection.onnx_runtime import Session, resolve_device
-from components.detection.yolov8 import YoloV8
+from components.detection.shipped import peer_files
+from components.detection.yolov8 import YoloV8, YoloV8Levels
 from components.detections import FACE, LICENSE_PLATE, iou
 from components.errors import ModelError, StreetveilError
 from tests.toy_model import MAGENTA, toy_onnx
@@ -175,6 +177,41 @@ def test_yolo_sees_numbers_from_0_to_1_with_a_grey_frame() -> None:
 def test_yolo_takes_pictures_like_a_line(size: tuple[int, int]) -> None:
     """The fitted picture has at least one pixel on each side."""
     assert len(yolo(yolo_rows()).detect(np.zeros((*size, 3), np.uint8), 0.5)) == 0
+
+
+@pytest.fixture(scope="module")
+def platedet() -> bytes:
+    """The network as its package delivers it."""
+    return next(file for file in peer_files() if file.detector == "platedet").read()
+
+
+def test_without_its_end_the_plate_network_finds_the_same(platedet: bytes, rng: np.random.Generator) -> None:
+    """On the one size that the delivered network takes, every anchor has the same box and confidence in both forms."""
+    pixels = rng.integers(0, 256, (640, 640, 3)).astype(np.uint8)
+    pixels[300:330, 200:300] = 255
+    whole, levels = (kind(platedet, LICENSE_PLATE).detect(pixels, 0.0) for kind in (YoloV8, YoloV8Levels))
+    assert len(whole) == len(levels) == 8400
+    assert levels.confidence == pytest.approx(whole.confidence, abs=2e-3)
+    assert levels.xyxy == pytest.approx(whole.xyxy, abs=1)
+
+
+@pytest.mark.parametrize("size", [(432, 640), (300, 350), (256, 256)])
+def test_a_plate_is_found_on_a_canvas_of_any_size(platedet: bytes, size: tuple[int, int]) -> None:
+    """A plate in a piece of a scene is found where it is, and no box leaves the piece."""
+    scene, plate = garage_scene("fr", np.random.default_rng(7))
+    height, width = size
+    left, top = (int(np.clip(plate[i] - size[1 - i] / 3, 0, scene.shape[1 - i] - size[1 - i])) for i in range(2))
+    piece = scene[top : top + height, left : left + width]
+    found = YoloV8Levels(platedet, LICENSE_PLATE).detect(piece, 0.25)
+    assert iou(found.xyxy, plate[None] - np.array([left, top] * 2, np.float32)).max() > 0.7
+    assert (found.xyxy >= 0).all()
+    assert (found.xyxy <= [width, height] * 2).all()
+
+
+def test_a_network_with_other_ends_is_refused() -> None:
+    """What has no such levels is no network of this kind, and says so at once."""
+    with pytest.raises(ModelError, match="not a usable ONNX file"):
+        YoloV8Levels(answering({"output0": yolo_rows()}, YOLO_INPUT, 640), LICENSE_PLATE)
 
 
 def test_half_precision_is_served_and_read() -> None:

@@ -25,7 +25,7 @@ _window_px = st.sampled_from([128, 160, 320])
 class Squares:
     """Finds magenta squares as faces and cyan ones as plates, to the pixel."""
 
-    name = "squares"
+    name, class_ids = "squares", (FACE, LICENSE_PLATE)
 
     def __init__(self) -> None:
         self.canvases: list[Pixels] = []
@@ -46,7 +46,7 @@ class Squares:
 class Scripted:
     """A detector that finds the same in every canvas."""
 
-    name = "scripted"
+    name, class_ids = "scripted", (FACE, LICENSE_PLATE)
 
     def __init__(self, found: Detections) -> None:
         self.found = found
@@ -164,6 +164,19 @@ def test_each_class_is_looked_for_among_its_own_proposals(check: Callable[..., S
     confidence, _ = check_rejected((detector,), pixels, asked, check())
     assert confidence.tolist() == [0.75, 0.75, 0]
     assert [canvas.shape[1] for canvas in detector.canvases] == [160, 320]
+
+
+def test_each_detector_is_asked_for_its_own_class_only(check: Callable[..., SafetyCheck]) -> None:
+    """A plate in question costs no look for faces, and the other way round; what is of nobody's class has no answer."""
+    asked = Detections.of([[50, 50, 80, 80], [200, 100, 240, 120]], 0.1, [FACE, LICENSE_PLATE])
+    pixels = with_squares((45, 45, 85, 85))
+    pixels[95:125, 195:245] = CYAN
+    faces, plates = Squares(), Squares()
+    faces.class_ids, plates.class_ids = (FACE,), (LICENSE_PLATE,)  # type: ignore[assignment]
+    confidence, _ = check_rejected((faces, plates), pixels, asked, check())
+    assert confidence.tolist() == [0.75, 0.75]
+    assert [[int(canvas[80, 80].argmax()) for canvas in seen.canvases] for seen in (faces, plates)] == [[0], [1]]
+    assert check_rejected((plates,), pixels, asked, check())[0].tolist() == [0, 0.75]
 
 
 def test_the_surest_of_several_detectors_answers(check: Callable[..., SafetyCheck]) -> None:
