@@ -1,9 +1,10 @@
 """Our cascade beside CenterFace + platedet: images per second on one core, and recall, from one and the same run.
 
-    python -m benchmarks.detection --prepared FOLDER [--images N] [--composites N]
+    python -m benchmarks.detection --prepared FOLDER [--images N] [--composites N] [--checks]
 
-The two take turns on each picture, so a machine whose speed drifts is no friend of either. Composites are pictures of
-5 MP, put together from pictures of the test split at their own scale: what a street camera delivers, with labels.
+With --checks our own runs with each kind of secondary check, which shows what each costs and gains. All take turns on
+each picture, so a machine whose speed drifts is no friend of any. Composites are pictures of 5 MP, put together from
+pictures of the test split at their own scale: what a street camera delivers, with labels.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -28,6 +30,8 @@ from components.settings import PROJECT_ROOT, Params, Region, load_params
 
 _COMPOSITE_PX = 2560, 1920
 _SEED = 7
+_PEERS = "CenterFace + platedet"
+_CHECKS: tuple[Literal["off", "rejected", "doubtful", "whole"], ...] = ("off", "rejected", "doubtful", "whole")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +81,20 @@ def composites(images: Sequence[LabelledImage], count: int, params: Params) -> l
     ]
 
 
-def race(name: str, models: dict[str, Cascade], pictures: Sequence[Labelled], region: Region) -> None:
+def race(name: str, models: dict[str, tuple[Cascade, Region]], pictures: Sequence[Labelled]) -> None:
     """Print one block: each model's images per second and recall on the same pictures."""
     seen: dict[str, dict[str, Detections]] = {model: {} for model in models}
     seconds: dict[str, list[float]] = {model: [] for model in models}
-    for cascade in models.values():  # what is made on the first call is no part of a night's work
+    for cascade, region in models.values():  # what is made on the first call is no part of a night's work
         cascade.propose(pictures[0].pixels, region)
     for picture in pictures:
-        for model, cascade in models.items():
+        for model, (cascade, region) in models.items():
             start = time.perf_counter()
             seen[model][picture.truth.path] = cascade.propose(picture.pixels, region)
             seconds[model].append(time.perf_counter() - start)
-    slowest = sum(seconds["CenterFace + platedet"])
+    slowest = sum(seconds[_PEERS])
     for model, taken in seconds.items():
-        told = figures([picture.truth for picture in pictures], seen[model], region)
+        told = figures([picture.truth for picture in pictures], seen[model], models[model][1])
         recalls = " | ".join(
             "–" if told[c][key] is None else f"{told[c][key]:.3f}"
             for c in CLASS_NAMES
@@ -111,25 +115,28 @@ def main() -> None:
     parser.add_argument("--prepared", type=Path, required=True)
     parser.add_argument("--images", type=int, default=40)
     parser.add_argument("--composites", type=int, default=6)
+    parser.add_argument("--checks", action="store_true")
     given = parser.parse_args()
     cv2.setNumThreads(1)
     params = load_params()
     region = params.region(None)[1]
     images = list(read_labels(given.prepared / "test.json", folder=""))
-    models = {
-        "Streetveil": load_cascade(Bundle("own", "1", shipped_files()), params.detection),
-        "CenterFace + platedet": load_cascade(Bundle("peers", "1", peer_files()), params.detection),
-    }
+    own = load_cascade(Bundle("own", "1", shipped_files()), params.detection)
+    models = {"Streetveil": (own, region)}
+    if given.checks:
+        models = {f"Streetveil, {kind}": (own, region.model_copy(update={"safety_check": kind})) for kind in _CHECKS}
+    models[_PEERS] = load_cascade(Bundle("peers", "1", peer_files()), params.detection), region
     chosen = np.random.default_rng(_SEED).permutation(len(images))[: given.images]
     head = (
         "set", "model", "n", "images/s per core", "times the peers", "ms, 5 % / median / 95 %", "face pixel recall",
         "face object recall", "plate pixel recall", "plate object recall", "pixel FPR",
     )  # fmt: skip
     print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
-    race("test split", models, [read(images[i], params) for i in chosen], region)
-    complete = [image for image in images if image.exhaustive >= set(CLASS_NAMES)]
-    race("5 MP composites", models, composites(images, given.composites, params), region)
-    race("5 MP, street only", models, composites(complete, max(1, given.composites // 2), params), region)
+    race("test split", models, [read(images[i], params) for i in chosen])
+    if given.composites:
+        complete = [image for image in images if image.exhaustive >= set(CLASS_NAMES)]
+        race("5 MP composites", models, composites(images, given.composites, params))
+        race("5 MP, street only", models, composites(complete, max(1, given.composites // 2), params))
 
 
 if __name__ == "__main__":

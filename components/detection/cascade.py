@@ -1,31 +1,44 @@
 """From a picture to proposals, in three looks: one that misses little, one that doubts, and one that doubts the doubt.
 
 Stage 1 proposes at a low threshold. Stage 2, the verifier, says of each proposal how sure it is; that is its confidence
-from then on. What the verifier rejected, the secondary check may put back. Nothing is taken away: a rejected proposal
-stays in the list, with a confidence below the region's threshold.
+from then on. What the verifier rejected, the secondary check may put back, and what it was not sure of, dismiss; where
+there is no such check, doubt is enough to hide. Nothing is taken away: a rejected proposal stays in the list, with a
+confidence below the region's threshold.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from components.detection.detector import Detector
 from components.detection.panorama import detect_around, merge_around
-from components.detection.region_rules import Outcome, decide, reaches_threshold
-from components.detection.safety_check import answers, check_rejected
+from components.detection.region_rules import Outcome, decide, reaches_threshold, thresholds
+from components.detection.safety_check import answers, look_again
 from components.detection.scales import detect_at_scales
 from components.detection.suppression import merge_duplicates
 from components.detection.tiles import detect_in_tiles
 from components.detection.verifier import Verifier
-from components.detections import CLASS_NAMES, STAGE_SECONDARY, STAGE_VERIFIER, Boxes, Detections, Mask
+from components.detections import (
+    CLASS_NAMES,
+    LICENSE_PLATE,
+    STAGE_SECONDARY,
+    STAGE_VERIFIER,
+    Boxes,
+    Detections,
+    Mask,
+    heights,
+    widths,
+)
 from components.imaging.reading import Pixels
-from components.settings import Detection, Region
+from components.settings import Detection, PerClass, PixelsPerClass, Region
 
 Confidence = NDArray[np.float32]
+
+_JUST_BELOW = 1 - 1e-4  # so that no rounding brings what was dismissed back to the threshold
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,9 +113,9 @@ class Cascade:
         if self.verifier is not None:
             seen = self._verified(self.verifier, seen, pixels, region, wraps)
         if self.safety and not wraps and region.safety_check != "off":
-            seen = self._with_rejected(seen, pixels, region)
+            seen = self._with_windows(seen, pixels, region)
         if self.safety and not wraps and (sampled or region.safety_check == "whole"):
-            seen = self._with_whole(seen, pixels)
+            seen = self._with_whole(seen, pixels, region)
         return seen.select(np.argsort(-seen.found.confidence, kind="stable"))
 
     def _stage1(self, pixels: Pixels, region: Region, wraps: bool) -> Detections:
@@ -132,38 +145,61 @@ class Cascade:
         stage = np.where(reaches_threshold(told, region), STAGE_VERIFIER, found.stage)
         return Proposals(Detections.of(found.xyxy, sure, found.class_id, stage), seen.stage1, sure, seen.secondary)
 
-    def _with_rejected(self, seen: Proposals, pixels: Pixels, region: Region) -> Proposals:
-        """Windows around what the region would hide, were it surer."""
+    def _with_windows(self, seen: Proposals, pixels: Pixels, region: Region) -> Proposals:
+        """Windows around what the region would hide, were it surer, and around what the verifier doubts."""
         check, found = self.settings.safety_check, seen.found
-        rejected = np.array([outcome is Outcome.BELOW_THRESHOLD for outcome in decide(found, region)], bool)
-        rows = np.flatnonzero(rejected & (found.confidence >= check.asked_from))
+        outcomes = np.array(decide(found, region), object)
+        rejected, hidden = outcomes == Outcome.BELOW_THRESHOLD, outcomes == Outcome.BLURRED
+        in_doubt = hidden & (found.confidence < self._of_class(check.trusted_from, found))
+        in_doubt &= np.minimum(widths(found.xyxy), heights(found.xyxy)) >= self._of_class(
+            check.dismissed_from_px, found
+        )
+        is_steep = widths(found.xyxy) < check.steep_plate_aspect * heights(found.xyxy)
+        in_doubt &= (found.class_id != LICENSE_PLATE) | ~is_steep
+        if self.verifier is None or region.safety_check != "doubtful":
+            in_doubt[:] = False
+        rows = np.flatnonzero((rejected | in_doubt) & (found.confidence >= check.asked_from))
         confidence, boxes = np.full(len(found), np.nan, np.float32), found.xyxy.copy()
-        confidence[rows], boxes[rows] = check_rejected(self.safety, pixels, found.select(rows), check)
-        return self._believed(seen, confidence, boxes)
+        confidence[rows], boxes[rows] = look_again(self.safety, pixels, found.select(rows), check)
+        return self._believed(self._dismissed(seen, in_doubt, confidence, region), confidence, boxes, region)
 
-    def _with_whole(self, seen: Proposals, pixels: Pixels) -> Proposals:
+    def _dismissed(self, seen: Proposals, in_doubt: Mask, confidence: Confidence, region: Region) -> Proposals:
+        """What the verifier doubts and others do not see falls below the threshold, in its order."""
+        found = seen.found
+        falls = in_doubt & ~np.isnan(confidence) & ~self._is_sure(found, confidence)
+        threshold, trusted = thresholds(found, region), self._of_class(self.settings.safety_check.trusted_from, found)
+        lowered = np.where(falls, found.confidence / trusted * threshold * _JUST_BELOW, found.confidence)
+        stage = np.where(falls, STAGE_SECONDARY, found.stage)
+        return replace(seen, found=Detections.of(found.xyxy, lowered, found.class_id, stage))
+
+    def _with_whole(self, seen: Proposals, pixels: Pixels, region: Region) -> Proposals:
         """The whole picture: what is found speaks for the proposals at its place, or is a new one if it is sure."""
         looked = self._look(self.safety, pixels, self.settings.safety_check.doubt_from)
         looked = merge_duplicates(looked, self.settings.merge_iou, np.ones(len(looked), bool))
         confidence, boxes, is_free = answers(looked, seen.found)
-        new = looked.select(is_free & self._is_sure(looked.class_id, looked.confidence))
+        new = looked.select(is_free & self._is_sure(looked, looked.confidence))
         unseen, unasked = np.zeros(len(new), np.float32), np.full(len(new), np.nan, np.float32)
-        found = Detections.of(new.xyxy, new.confidence, new.class_id, STAGE_SECONDARY)
-        return self._believed(seen, confidence, boxes).followed_by(Proposals(found, unseen, unasked, new.confidence))
+        told = np.maximum(new.confidence, thresholds(new, region))
+        found = Detections.of(new.xyxy, told, new.class_id, STAGE_SECONDARY)
+        added = Proposals(found, unseen, unasked, new.confidence)
+        return self._believed(seen, confidence, boxes, region).followed_by(added)
 
-    def _believed(self, seen: Proposals, confidence: Confidence, boxes: Boxes) -> Proposals:
-        """What the secondary check is sure of has its box, and its confidence if that is the higher one."""
+    def _believed(self, seen: Proposals, confidence: Confidence, boxes: Boxes, region: Region) -> Proposals:
+        """What the secondary check is sure of has its box, and reaches the threshold: by its confidence if it can."""
         found = seen.found
-        sure = self._is_sure(found.class_id, confidence)
-        raised = sure & (confidence > found.confidence)
-        told = Detections.of(
+        sure = self._is_sure(found, confidence)
+        told = np.maximum(confidence, thresholds(found, region))
+        raised = sure & (told > found.confidence)
+        believed = Detections.of(
             np.where(sure[:, None], boxes, found.xyxy),
-            np.where(raised, confidence, found.confidence),
+            np.where(raised, told, found.confidence),
             found.class_id,
             np.where(raised, STAGE_SECONDARY, found.stage),
         )
-        return Proposals(told, seen.stage1, seen.stage2, np.fmax(seen.secondary, confidence))
+        return Proposals(believed, seen.stage1, seen.stage2, np.fmax(seen.secondary, confidence))
 
-    def _is_sure(self, class_id: NDArray[np.int16], confidence: Confidence) -> Mask:
-        sure_from = np.array([getattr(self.settings.safety_check.sure_from, name) for name in CLASS_NAMES], np.float32)
-        return confidence >= sure_from[class_id]
+    def _is_sure(self, found: Detections, confidence: Confidence) -> Mask:
+        return confidence >= self._of_class(self.settings.safety_check.sure_from, found)
+
+    def _of_class(self, told: PerClass | PixelsPerClass, found: Detections) -> Confidence:
+        return np.array([getattr(told, name) for name in CLASS_NAMES], np.float32)[found.class_id]

@@ -27,7 +27,7 @@ def decide(proposals: Detections, region: Region) -> list[Outcome]:
     shorter_px = np.minimum(widths(proposals.xyxy), heights(proposals.xyxy))
     too_small = shorter_px < _per_class(proposals, region, "min_px")
     depicted = shorter_px >= _per_class(proposals, region, "depicted_from_px")
-    strong = proposals.confidence >= _per_class(proposals, region, "threshold")
+    strong = proposals.confidence >= thresholds(proposals, region)
     outcomes = np.select(
         [~_is_hidden_class(proposals, region), ~strong, too_small, depicted],
         [Outcome.OTHER_CLASS, Outcome.BELOW_THRESHOLD, Outcome.TOO_SMALL, Outcome.DEPICTED],
@@ -38,8 +38,13 @@ def decide(proposals: Detections, region: Region) -> list[Outcome]:
 
 def reaches_threshold(proposals: Detections, region: Region) -> Mask:
     """Which proposals the region blurred, were size no matter; bool [n]."""
-    strong = proposals.confidence >= _per_class(proposals, region, "threshold")
+    strong = proposals.confidence >= thresholds(proposals, region)
     return strong & _is_hidden_class(proposals, region)
+
+
+def thresholds(proposals: Detections, region: Region) -> NDArray[np.float32]:
+    """The confidence from which each proposal is blurred; float32 [n]."""
+    return _per_class(proposals, region, "threshold")
 
 
 def _is_hidden_class(proposals: Detections, region: Region) -> Mask:

@@ -1,9 +1,9 @@
-"""The secondary check: detectors of another make look again where the verifier has said no.
+"""The secondary check: detectors of another make look again where the verifier has said no, or is not sure.
 
 The verifier is small and can be wrong for good; a detector that was trained on other pictures rarely errs in the same
-place. What it is sure of is blurred whatever the verifier said. On a whole picture it costs several times what stages 1
-and 2 do, so by default it sees only windows around what was rejected, side by side on a canvas as small as they allow,
-and of those each detector only its own class's.
+place. What it is sure of is blurred whatever the verifier said, and where the verifier doubts, it decides. On a whole
+picture it costs several times what stages 1 and 2 do. So by default it sees only windows around what is in question,
+side by side on a canvas as small as they allow, and each detector only those of its own class.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _GREY = 114
 _SAME_PLACE_IOU = 0.2
 
 
-def check_rejected(
-    detectors: Sequence[Detector], pixels: Pixels, rejected: Detections, settings: SafetyCheck
+def look_again(
+    detectors: Sequence[Detector], pixels: Pixels, asked: Detections, settings: SafetyCheck
 ) -> tuple[NDArray[np.float32], Boxes]:
-    """How sure the detectors are of what the verifier has rejected.
+    """How sure the detectors are of what the verifier has rejected or doubts.
 
     Args:
         detectors: those of the secondary check; each answers for the classes that it finds.
         pixels: uint8 [h, w, 3] RGB.
-        rejected: the proposals in question.
+        asked: the proposals in question.
         settings: the size of windows.
 
     Returns:
@@ -44,20 +44,20 @@ def check_rejected(
     Raises:
         ModelError: a network's output cannot be trusted.
     """
-    confidence = np.zeros(len(rejected), np.float32)
-    boxes = rejected.xyxy.copy()
+    confidence = np.zeros(len(asked), np.float32)
+    boxes = asked.xyxy.copy()
     per_row = CANVAS_PX // settings.window_px
-    for class_id in np.unique(rejected.class_id):
-        rows = np.flatnonzero(rejected.class_id == class_id)
-        asked = [detector for detector in detectors if class_id in detector.class_ids]
+    for class_id in np.unique(asked.class_id):
+        rows = np.flatnonzero(asked.class_id == class_id)
+        own_detectors = [detector for detector in detectors if class_id in detector.class_ids]
         for start in range(0, len(rows), per_row**2):
             some = rows[start : start + per_row**2]
-            windows = [_window(rejected.xyxy[row]) for row in some]
+            windows = [_window(asked.xyxy[row]) for row in some]
             canvas = _canvas(pixels, windows, settings.window_px)
-            seen = Detections.concatenate(detector.detect(canvas, settings.doubt_from) for detector in asked)
+            seen = Detections.concatenate(detector.detect(canvas, settings.doubt_from) for detector in own_detectors)
             for place, row in enumerate(some):
                 own = _in_window(seen, windows[place], place, settings.window_px)
-                confidence[[row]], boxes[[row]], _ = answers(own, rejected.select([row]))
+                confidence[[row]], boxes[[row]], _ = answers(own, asked.select([row]))
     return confidence, boxes
 
 

@@ -41,7 +41,7 @@ class YoloV8:
         height, width = pixels.shape[:2]
         scale = _INPUT_PX / max(height, width)
         fitted = cv2.resize(pixels, (max(1, round(width * scale)), max(1, round(height * scale))))
-        (raw,) = self._session.run(_blob(fitted, _INPUT_PX, _INPUT_PX), (_OUTPUT,))
+        (raw,) = self._session.run(_blob(np.asarray(fitted, np.uint8), _INPUT_PX, _INPUT_PX), (_OUTPUT,))
         # Rows: centre x, centre y, width, height, confidence, then the mask coefficients that a mask head adds.
         rows = checked(self.name, raw, (1, None, None))[0]
         checked(self.name, rows[:5], (5, None))
@@ -87,14 +87,15 @@ def _decoded(level: NDArray[np.float32], stride_px: int, threshold: float) -> tu
     y, x = np.nonzero(confidence >= threshold)
     logits = level[:-1, y, x].reshape(4, _DISTANCES, len(x))
     shares = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
-    sides = np.tensordot(np.arange(_DISTANCES, dtype=np.float32), shares / shares.sum(axis=1, keepdims=True), (0, 1))
+    steps = np.arange(_DISTANCES, dtype=np.float32)[None, :, None]
+    sides = (shares * steps).sum(axis=1) / shares.sum(axis=1)
     middle = np.stack([x, y]) + 0.5
-    boxes = np.concatenate([middle - sides[:2], middle + sides[2:]]).T * stride_px
-    return boxes.astype(np.float32), confidence[y, x]
+    boxes = np.concatenate([middle - sides[:2], middle + sides[2:]]).T * np.float32(stride_px)
+    return boxes.astype(np.float32), confidence[y, x].astype(np.float32)
 
 
 def _blob(pixels: Pixels, height: int, width: int) -> NDArray[np.float32]:
     """A picture [h, w, 3], padded to a size, as the network takes it: float32 [1, 3, height, width], 0 to 1."""
     padded = np.full((height, width, 3), _PADDING_GREY, np.uint8)
     padded[: pixels.shape[0], : pixels.shape[1]] = pixels
-    return padded.transpose(2, 0, 1)[None].astype(np.float32) / 255
+    return padded.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)

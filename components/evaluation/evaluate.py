@@ -42,6 +42,7 @@ def evaluate(
         "stages_1_and_2": figures(truth, stage2, region),
         "stage_1": figures(truth, stage1, region),
         "verifier": {name: taken_away(truth, stage1, stage2, region, name) for name in CLASS_NAMES},
+        "verifier_and_check": {name: taken_away(truth, stage1, own, region, name) for name in CLASS_NAMES},
     }
     if peers is not None:
         told["peers"] = figures(truth, peers, region)
@@ -51,15 +52,15 @@ def evaluate(
 
 
 def taken_away(
-    truth: Sequence[LabelledImage], stage1: Sightings, stage2: Sightings, region: Region, name: str
+    truth: Sequence[LabelledImage], stage1: Sightings, later: Sightings, region: Region, name: str
 ) -> Figures:
-    """Of what stage 1 has found, how much of the true stage 2 keeps, and how much of the false it removes.
+    """Of what stage 1 has found, how much of the true a later look keeps, and how much of the false it removes.
 
     True objects are those that stage 1's proposals hide, of all confidences; kept are those still hidden at the
     region's threshold. False proposals touch no label and no ignored box, on pictures that are labelled completely.
     """
     every = region.model_copy(update={n: region.rule(n).model_copy(update={"threshold": 0.0}) for n in CLASS_NAMES})
-    before, after = measured(truth, stage1, every).objects, measured(truth, stage2, region).objects
+    before, after = measured(truth, stage1, every).objects, measured(truth, later, region).objects
     own = before["class"] == name
     found = int((own & before["hidden"]).sum())
     kept = int((own & before["hidden"] & after["hidden"]).sum())
@@ -68,7 +69,7 @@ def taken_away(
         if image.exhaustive >= set(CLASS_NAMES):
             class_id = CLASS_NAMES.index(name)
             false_before += len(_false(stage1[image.path].of_class(class_id), image))
-            left = _false(stage2[image.path].of_class(class_id), image)
+            left = _false(later[image.path].of_class(class_id), image)
             false_after += int(reaches_threshold(left, region).sum())
     return {
         "true_found": found,

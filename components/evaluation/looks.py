@@ -11,7 +11,7 @@ from components.dataset.labels import LabelledImage
 from components.detection.bundle import Bundle, ModelFile, load_cascade
 from components.evaluation.sightings import look_at
 from components.imaging.reading import Pixels
-from components.settings import PROJECT_ROOT, Params
+from components.settings import PROJECT_ROOT, Params, Region
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +23,19 @@ class Look:
         files: the model.
         images: the pictures.
         changed: what is done to their pixels before.
+        region: the rules that it looks by; the default region's if left out.
     """
 
     name: str
     files: tuple[ModelFile, ...]
     images: Sequence[LabelledImage]
     changed: Callable[[Pixels, str], Pixels] | None = None
+    region: Region | None = None
 
 
 def seen_by(look: Look, params: Params, folder: Path) -> Path:
     """Look, or go on looking; the file of sightings. Another model, setting or picture begins another one."""
-    region = params.region(None)[1]
+    region = look.region or params.region(None)[1]
     cascade = load_cascade(Bundle(look.name, "?", look.files), params.detection)
     file = folder / _key(look, params) / f"{look.name}.jsonl"
     look_at(look.images, lambda pixels: cascade.examine(pixels, region), params.reading, file, look.changed)
@@ -42,7 +44,7 @@ def seen_by(look: Look, params: Params, folder: Path) -> Path:
 
 def _key(look: Look, params: Params) -> str:
     digest = hashlib.sha256(params.detection.model_dump_json().encode())
-    digest.update(params.region(None)[1].model_dump_json(exclude_none=True).encode())
+    digest.update((look.region or params.region(None)[1]).model_dump_json(exclude_none=True).encode())
     for file in look.files:
         digest.update(f"{file.role} {file.sha256}".encode())
     for image in look.images:

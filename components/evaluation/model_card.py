@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from components.detections import CLASS_NAMES
@@ -23,6 +24,8 @@ _SETS = (
 )
 _MODELS = {"own": "this model", "peers": "CenterFace + platedet"}
 _SLICES = (("cascade", "size"), ("cascade", "source"), ("own_tilted", "tilt"), ("own_tilted", "square"))
+_OF = {"cascade": "cascade", "own_tilted": "rendered plates"}
+_LOOKS = {"verifier": "stage 2", "verifier_and_check": "stage 2 and secondary check"}
 
 
 def with_figures(card: str, metrics: Figures) -> str:
@@ -45,12 +48,14 @@ def figures_text(metrics: Figures) -> str:
         metrics: what the evaluate stage has written.
     """
     told = [_table(_OVERALL, _overall(metrics)), _table(_VERIFIER, _verifier(metrics))]
-    told += [_table((f"{of}, by {column}", *_SLICE), _sliced(metrics[of], column)) for of, column in _known(metrics)]
+    told += [
+        _table((f"{_OF[of]}, by {column}", *_SLICE), _sliced(metrics[of], column)) for of, column in _known(metrics)
+    ]
     return "\n".join(told)
 
 
 _OVERALL = ("set", "model", "class", "objects", "object recall", "pixel recall", "pixel FPR", "false-blur share")
-_VERIFIER = ("stage 2", "true proposals kept", "false proposals removed")
+_VERIFIER = ("look", "class", "true proposals kept", "false proposals removed")
 _SLICE = ("class", "objects", "object recall", "pixel recall")
 
 
@@ -69,12 +74,12 @@ def _overall(metrics: Figures) -> Iterator[Sequence[str]]:
 
 
 def _verifier(metrics: Figures) -> Iterator[Sequence[str]]:
-    for name, row in metrics["verifier"].items():
-        yield (
-            _NAMES[name],
-            f"{_share(row['kept_share'])} of {row['true_found']:,}",
-            f"{_share(row['removed_share'])} of {row['false_found']:,}",
-        )
+    for look, title in _LOOKS.items():
+        for name, row in metrics.get(look, {}).items():
+            yield (
+                title, _NAMES[name], f"{_share(row['kept_share'])} of {row['true_found']:,}",
+                f"{_share(row['removed_share'])} of {row['false_found']:,}",
+            )  # fmt: skip
 
 
 def _known(metrics: Figures) -> list[tuple[str, str]]:
@@ -87,11 +92,17 @@ def _known(metrics: Figures) -> list[tuple[str, str]]:
 
 def _sliced(told: Figures, column: str) -> Iterator[Sequence[str]]:
     for name in CLASS_NAMES:
-        for value, row in told[name]["slices"].get(column, {}).items():
+        slices = told[name]["slices"].get(column, {})
+        for value, row in sorted(slices.items(), key=lambda one: _first_number(one[0]) if column == "size" else 0):
             yield (
                 value, _NAMES[name], f"{row['objects']:,}",
                 _share(row["object_recall"], row["object_recall_interval"]), _share(row["pixel_recall"]),
             )  # fmt: skip
+
+
+def _first_number(text: str) -> int:
+    """The lower end of a size such as "16–32 px" or "from 64 px"."""
+    return int(re.findall(r"\d+", text)[0])
 
 
 def _share(value: float | None, interval: Sequence[float] | None = None, digits: int = 3) -> str:

@@ -18,7 +18,7 @@ from components.errors import StreetveilError
 from components.settings.base import Count, Frozen, NotNegative, Positive, Share
 from components.settings.blurring import ClassRule, Encoding, Obfuscation, Reading, Region, Verification
 from components.settings.dataset import Dataset, LabelledSet
-from components.settings.detection import Detection, Panorama, PerClass, SafetyCheck, Scales
+from components.settings.detection import Detection, Panorama, PerClass, PixelsPerClass, SafetyCheck, Scales
 from components.settings.gate import Gate, LeastRecall
 from components.settings.running import Batch, Daily, Registration
 from components.settings.training import (
@@ -59,6 +59,7 @@ __all__ = [
     "Panorama",
     "Params",
     "PerClass",
+    "PixelsPerClass",
     "Positive",
     "PositiveWeight",
     "Profile",

@@ -63,7 +63,7 @@ class Region(Frozen):
     classes: Annotated[tuple[Literal["face", "license_plate"], ...], Field(min_length=1)]
     face: ClassRule
     license_plate: ClassRule
-    safety_check: Literal["off", "rejected", "whole"] = "rejected"
+    safety_check: Literal["off", "rejected", "doubtful", "whole"] = "doubtful"
     obfuscation: Obfuscation
 
     def rule(self, class_name: str) -> ClassRule:

@@ -53,10 +53,20 @@ class PerClass(Frozen):
     license_plate: Share
 
 
+class PixelsPerClass(Frozen):
+    """A size for each class."""
+
+    face: Annotated[int, Field(ge=0)]
+    license_plate: Annotated[int, Field(ge=0)]
+
+
 class SafetyCheck(Frozen):
     """When the detectors of the secondary check are asked, and from when on they are believed."""
 
     asked_from: Share
+    trusted_from: PerClass
+    dismissed_from_px: PixelsPerClass
+    steep_plate_aspect: Annotated[float, Field(ge=0)]
     doubt_from: Share
     sure_from: PerClass
     window_px: Literal[128, 160, 320]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from components.settings.base import Count, Frozen, NotNegative, Positive, Share
+from components.settings.detection import PerClass
 from components.settings.training import PositiveWeight
 
 Family = Literal["geometry", "colour", "cnn", "context"]
@@ -77,7 +78,7 @@ class VerifierTraining(Frozen):
         families: what the network is told of a proposal.
         positive_weight: how many times more a missed object costs than a false one, after both have been balanced.
         max_balance: no example counts more than so many times the mean one for being of a rarer kind.
-        threshold: the confidence at which it is calibrated, in the middle of the regions' thresholds.
+        threshold: of each class, the confidence at which it is calibrated, above the strictest region's threshold.
         calibrated_from: the confidence of stage 1 from which proposals calibrate: the cascade's proposal_threshold.
         keep_share: of stage 1's true objects in the validation pictures, those that stay at this threshold.
         area_share: how much false proposals count by their area when it is chosen which objects may fall; the rest
@@ -95,13 +96,20 @@ class VerifierTraining(Frozen):
     dropout: Annotated[float, Field(ge=0, lt=1)]
     positive_weight: PositiveWeight
     max_balance: Annotated[float, Field(ge=1)]
-    threshold: Annotated[float, Field(gt=0, lt=1)]
+    threshold: PerClass
     calibrated_from: Share
     keep_share: Share
     area_share: Share
     min_objects: Count
     examples: ProposalExamples
     variation: CropVariation
+
+    @field_validator("threshold")
+    @classmethod
+    def _has_a_logit(cls, threshold: PerClass) -> PerClass:
+        if not all(0 < bound < 1 for bound in (threshold.face, threshold.license_plate)):
+            raise ValueError("must be above 0 and below 1")
+        return threshold
 
     @model_validator(mode="after")
     def _families_are_named_once(self) -> VerifierTraining:

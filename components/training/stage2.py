@@ -11,6 +11,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from components.detections import CLASS_NAMES
@@ -21,6 +22,7 @@ from components.training.verifier.calibration import (
     Calibration,
     ClassFigures,
     calibrate,
+    calibrated_at,
     crossed_logits,
     figures,
     shifts_of,
@@ -93,17 +95,17 @@ def train_stage2(settings: VerifierTraining, training: Examples, validation: Exa
     put_into(network, calibration)
     logits = raw + shifts_of(calibration, validation)
     proposed = validation.confidence >= settings.calibrated_from
-    confident = validation.confidence >= settings.threshold
+    at = [calibrated_at(settings, class_id) for class_id in range(len(CLASS_NAMES))]
+    confident = validation.confidence >= np.array(at)[validation.class_id]
     by_class = dict(enumerate(CLASS_NAMES))
     crossed = crossed_logits(validation, raw, settings)
-    at = settings.threshold
     trained = Stage2(
         weights=folder / WEIGHTS,
         onnx=folder / NETWORK,
         calibration=calibration,
-        figures={name: figures(validation, logits, c, at, proposed) for c, name in by_class.items()},
-        crossed={name: figures(validation, crossed, c, at, proposed) for c, name in by_class.items()},
-        confident={name: figures(validation, logits, c, at, confident) for c, name in by_class.items()},
+        figures={name: figures(validation, logits, c, at[c], proposed) for c, name in by_class.items()},
+        crossed={name: figures(validation, crossed, c, at[c], proposed) for c, name in by_class.items()},
+        confident={name: figures(validation, logits, c, at[c], confident) for c, name in by_class.items()},
         examples=int((training.labels.weight > 0).sum()),
         seconds=round(time.monotonic() - started, 1),
     )
@@ -119,6 +121,7 @@ def put_into(network: VerifierNetwork, calibration: Calibration) -> None:
     shifts = [calibration.shift[name] for name in CLASS_NAMES]
     network.size_shift.copy_(torch.tensor(shifts, dtype=torch.float32).T)
     network.stage1_trust.copy_(torch.tensor([calibration.trust[name] for name in CLASS_NAMES]))
+    network.steep_shift.copy_(torch.tensor([calibration.steep[name] for name in CLASS_NAMES]))
 
 
 def read_network(weights: Path) -> VerifierNetwork:
@@ -152,7 +155,7 @@ def _ablated(
     less = settings.model_copy(update={"families": families, "epochs": settings.ablation_epochs})
     raw = logits_of(fit(training, less), validation)
     logits = raw + shifts_of(calibrate(validation, raw, less), validation)
-    found = {name: figures(validation, logits, c, settings.threshold) for c, name in enumerate(CLASS_NAMES)}
+    found = {name: figures(validation, logits, c, calibrated_at(settings, c)) for c, name in enumerate(CLASS_NAMES)}
     return AblationRow(
         families,
         {name: row.auc for name, row in found.items()},

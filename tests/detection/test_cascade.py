@@ -11,13 +11,13 @@ import pytest
 
 from components.detection.bundle import Bundle, load_cascade
 from components.detection.cascade import Cascade
-from components.detection.region_rules import Outcome, decide
+from components.detection.region_rules import Outcome, decide, reaches_threshold
 from components.detection.sanity import SANITY_PICTURES, check_sanity
 from components.detection.shipped import peer_files, shipped_files
-from components.detections import FACE, LICENSE_PLATE, Boxes, Detections, iou, pixel_mask
+from components.detections import CLASS_NAMES, FACE, LICENSE_PLATE, Boxes, Detections, iou, pixel_mask
 from components.errors import ModelError
 from components.imaging.reading import Pixels
-from components.settings import Params, Region
+from components.settings import Params, Region, SafetyCheck
 from tests.toy_model import SQUARE_PX, scene
 
 
@@ -197,13 +197,30 @@ class Judge:
 
 
 def looks(params: Params, found: Detections, judge: Judge | None = None, *safety: Any) -> Cascade:
-    """A cascade of scripted networks."""
-    return Cascade((Fixed("centerface", found),), params.detection, judge, safety)  # type: ignore[arg-type]
+    """A cascade of scripted networks, with bounds that no tuning moves."""
+    settings = params.detection.model_copy(update={"safety_check": check_of(params)})
+    return Cascade((Fixed("centerface", found),), settings, judge, safety)  # type: ignore[arg-type]
+
+
+def check_of(params: Params, **changes: object) -> SafetyCheck:
+    """A secondary check that asks from 0.03 on, trusts from 0.75 on, and is sure from 0.5 on."""
+    both = {name: dict.fromkeys(CLASS_NAMES, bound) for name, bound in (("trusted_from", 0.75), ("sure_from", 0.5))}
+    values = {
+        **params.detection.safety_check.model_dump(),
+        "asked_from": 0.03,
+        "dismissed_from_px": dict.fromkeys(CLASS_NAMES, 0),
+        "steep_plate_aspect": 0,
+        **both,
+        **changes,
+    }
+    return SafetyCheck.model_validate(values)
 
 
 def asking(params: Params, safety_check: str, **changes: object) -> Region:
-    """The rules of "eu" with a secondary check."""
-    return params.regions["eu"].model_copy(update={"safety_check": safety_check, **changes})
+    """The rules of "eu" with a secondary check, and thresholds that no tuning moves."""
+    region = params.regions["eu"]
+    rules = {name: region.rule(name).model_copy(update={"threshold": 0.35}) for name in CLASS_NAMES}
+    return region.model_copy(update={"safety_check": safety_check, **rules, **changes})
 
 
 def one(confidence: float = 0.5, class_id: int = FACE) -> Detections:
@@ -259,9 +276,7 @@ def test_what_the_verifier_rejects_and_others_are_sure_of_is_put_back(params: Pa
 @pytest.mark.parametrize("class_id", [FACE, LICENSE_PLATE])
 def test_each_class_has_its_own_bound_for_being_sure(params: Params, class_id: int) -> None:
     """From sure_from of its class on a proposal is put back; the other class's bound does not count."""
-    values = params.detection.safety_check.model_dump()
-    values["sure_from"] = {"face": 0.375, "license_plate": 0.625}
-    check = type(params.detection.safety_check).model_validate(values)
+    check = check_of(params, sure_from={"face": 0.375, "license_plate": 0.625})
     bound = (0.375, 0.625)[class_id]
     for confidence in (bound, bound - 0.0625):
         again = Fixed("platedet", Detections.of([40, 40, 120, 120], confidence, class_id))
@@ -284,7 +299,7 @@ def test_what_others_doubt_stays_rejected(params: Params, confidence: float) -> 
 
 def test_only_what_is_rejected_and_not_hopeless_is_asked_about(params: Params) -> None:
     """From asked_from up to the region's threshold, and of the classes that the region hides, others are asked."""
-    region, check = asking(params, "rejected"), params.detection.safety_check
+    region, check = asking(params, "rejected"), check_of(params)
     only_plates = asking(params, "rejected", classes=("license_plate",))
     for confidence, rules, is_asked in (
         (check.asked_from, region, True),
@@ -298,6 +313,104 @@ def test_only_what_is_rejected_and_not_hopeless_is_asked_about(params: Params) -
         seen = looks(params, one(), Judge([confidence]), again).examine(PICTURE, rules)
         assert len(again.shown) == is_asked, confidence
         assert np.isnan(seen.secondary[0]) != is_asked
+
+
+@pytest.mark.parametrize("class_id", [FACE, LICENSE_PLATE])
+@pytest.mark.parametrize("answer", [0.0, 0.25, 0.5, 0.875])
+def test_what_the_verifier_doubts_others_decide(params: Params, answer: float, class_id: int) -> None:
+    """Between the threshold and trusted_from a sure answer keeps a proposal hidden; with any other it is not."""
+    seen_again = Detections.of([30, 40, 120, 126], answer, class_id) if answer else Detections.empty()
+    region = asking(params, "doubtful")
+    seen = looks(params, one(0.5, class_id), Judge([0.625]), Fixed("platedet", seen_again)).examine(PICTURE, region)
+    assert decide(seen.found, region) == [Outcome.BLURRED if answer >= 0.5 else Outcome.BELOW_THRESHOLD]
+    assert seen.stage2.tolist() == [0.625]
+    assert seen.secondary.tolist() == [answer]
+    assert seen.found.stage.tolist() == [2 if answer == 0.5 else 3]
+    assert seen.found.xyxy.tolist() == [[95, 100, 140, 143] if answer >= 0.5 else [100, 100, 140, 140]]
+
+
+@pytest.mark.parametrize(("width", "height", "is_asked"), [(16, 20, True), (20, 15.5, False), (15.5, 20, False)])
+def test_small_objects_in_doubt_are_hidden_unasked(params: Params, width: float, height: float, is_asked: bool) -> None:
+    """Below dismissed_from_px nobody can dismiss a proposal; what was rejected is still asked about."""
+    found = Detections.of([[100, 100, 100 + width, 100 + height]], 0.5, FACE)
+    settings = params.detection.model_copy(
+        update={"safety_check": check_of(params, dismissed_from_px={"face": 16, "license_plate": 1000})}
+    )
+    for verified in (0.625, 0.25):
+        blind = Fixed("platedet", Detections.empty())
+        cascade = replace(looks(params, found, Judge([verified]), blind), settings=settings)
+        seen = cascade.examine(PICTURE, asking(params, "doubtful"))
+        assert len(blind.shown) == (is_asked or verified == 0.25)
+        is_hidden = verified == 0.625 and not is_asked
+        assert decide(seen.found, asking(params, "doubtful")) == [
+            Outcome.BLURRED if is_hidden else Outcome.BELOW_THRESHOLD
+        ]
+
+
+@pytest.mark.parametrize(
+    ("class_id", "width", "is_hidden"),
+    [(LICENSE_PLATE, 47, True), (LICENSE_PLATE, 48, False), (FACE, 47, False)],
+)
+def test_nobody_dismisses_a_plate_that_is_seen_from_the_side(
+    params: Params, class_id: int, width: int, is_hidden: bool
+) -> None:
+    """Others know few plates that are hardly wider than high: their silence about such a one says nothing."""
+    found = Detections.of([[100, 100, 100 + width, 140]], 0.5, class_id)
+    settings = params.detection.model_copy(update={"safety_check": check_of(params, steep_plate_aspect=1.2)})
+    cascade = replace(looks(params, found, Judge([0.625]), Fixed("platedet", Detections.empty())), settings=settings)
+    seen = cascade.examine(PICTURE, asking(params, "doubtful"))
+    assert decide(seen.found, asking(params, "doubtful")) == [Outcome.BLURRED if is_hidden else Outcome.BELOW_THRESHOLD]
+
+
+def test_what_is_dismissed_keeps_its_order_below_the_threshold(params: Params) -> None:
+    """However close to being trusted, a dismissed proposal falls just below the threshold, the surer the higher."""
+    says = [0.7499, 0.6, 0.45, 0.36, 0.34, 0.05]
+    found = Detections.of([[20 + 30 * i, 20, 40 + 30 * i, 40] for i in range(len(says))], 0.5, FACE)
+    region = asking(params, "doubtful")
+    seen = looks(params, found, Judge(says), Fixed("platedet", Detections.empty())).examine(PICTURE, region)
+    assert not reaches_threshold(seen.found, region).any()
+    assert seen.found.confidence.max() < region.face.threshold
+    dismissed = seen.found.confidence[np.isin(seen.stage2, np.float32(says[:4]))]
+    assert (np.diff(dismissed) < 0).all()
+    assert sorted(says) == pytest.approx(sorted(seen.stage2.tolist()))
+
+
+@pytest.mark.parametrize(
+    ("safety_check", "verified", "confidence", "wraps"),
+    [
+        ("doubtful", True, 0.75, False),
+        ("rejected", True, 0.5, False),
+        ("whole", True, 0.5, False),
+        ("off", True, 0.5, False),
+        ("doubtful", True, 0.5, True),
+        ("doubtful", False, 0.5, False),
+    ],
+)
+def test_nobody_dismisses_what_is_trusted_or_cannot_be_asked_about(
+    params: Params, safety_check: str, verified: bool, confidence: float, wraps: bool
+) -> None:
+    """In doubt without a second look, the object is hidden: in other regions, panoramas, and without a verifier."""
+    region = asking(params, safety_check)
+    judge = Judge([confidence]) if verified else None
+    blind = Fixed("platedet", Detections.empty())
+    seen = looks(params, one(confidence), judge, blind).examine(PICTURE, region, wraps)
+    assert decide(seen.found, region) == [Outcome.BLURRED]
+    assert seen.found.confidence.tolist() == [confidence]
+
+
+def test_what_others_are_sure_of_reaches_any_threshold(params: Params) -> None:
+    """A region that asks for more than the secondary check's own bound still hides what that is sure of."""
+    again = ByShape(
+        {
+            WINDOW: Detections.of([40, 40, 120, 120], 0.5, FACE),
+            PICTURE.shape: Detections.of([10, 10, 40, 40], 0.5, LICENSE_PLATE),
+        }
+    )
+    rule = params.regions["eu"].face.model_copy(update={"threshold": 0.9})
+    region = asking(params, "whole", face=rule, license_plate=rule)
+    seen = looks(params, one(), Judge([0.625]), again).examine(PICTURE, region)
+    assert decide(seen.found, region) == [Outcome.BLURRED] * 2
+    assert seen.found.stage.tolist() == [3, 3]
 
 
 def test_what_stage_1_alone_rejects_is_asked_about_too(params: Params) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from components.detection.safety_check import answers, check_rejected
+from components.detection.safety_check import answers, look_again
 from components.detections import FACE, LICENSE_PLATE, Boxes, Detections
 from components.imaging.reading import Pixels
 from components.settings import Params, SafetyCheck
@@ -95,7 +95,7 @@ def test_what_is_seen_in_a_window_is_where_it_is_in_the_picture(
         return
     asked = Detections.of([within(square)], 0.1, FACE)
     settings = params.detection.safety_check.model_copy(update={"window_px": window_px})
-    confidence, boxes = check_rejected((Squares(),), with_squares(tuple(square)), asked, settings)
+    confidence, boxes = look_again((Squares(),), with_squares(tuple(square)), asked, settings)
     side = max(2 * 0.75 * float(max(square[2:] - square[:2])), 32)
     assert confidence.tolist() == [0.75]
     assert boxes[0] == pytest.approx(square, abs=side / window_px)
@@ -112,9 +112,7 @@ def test_many_proposals_share_canvases_and_keep_their_answers(
     is_there = np.arange(len(squares)) % 7 != 3
     detector = Squares()
     asked = Detections.of([within(square) for square in squares], 0.1, FACE)
-    confidence, boxes = check_rejected(
-        (detector,), with_squares(*map(tuple, squares[is_there])), asked, check(window_px)
-    )
+    confidence, boxes = look_again((detector,), with_squares(*map(tuple, squares[is_there])), asked, check(window_px))
     assert len(detector.canvases) == canvases
     assert all(max(canvas.shape) <= 640 for canvas in detector.canvases)
     assert (confidence > 0).tolist() == is_there.tolist()
@@ -127,7 +125,7 @@ def test_the_canvas_is_no_larger_than_its_windows(check: Callable[..., SafetyChe
     for count, shape in ((1, (160, 160, 3)), (3, (160, 480, 3)), (5, (320, 640, 3)), (16, (640, 640, 3))):
         detector = Squares()
         asked = Detections.of([[100, 100, 120, 120]] * count, 0.1, FACE)
-        check_rejected((detector,), with_squares(), asked, check())
+        look_again((detector,), with_squares(), asked, check())
         assert [canvas.shape for canvas in detector.canvases] == [shape]
 
 
@@ -137,7 +135,7 @@ def test_what_lies_in_a_neighbours_window_counts_for_nobody_else(check: Callable
     asked = Detections.of([[20 + 60 * i, 100, 60 + 60 * i, 140] for i in range(4)], 0.1, FACE)
     x, y = 20 if place % 2 else -20, 20 if place // 2 else -20
     reaching = Detections.of([x, y, 640 + x, 640 + y], 0.75, FACE)  # two by two windows of 320 px
-    confidence, boxes = check_rejected((Scripted(reaching),), with_squares(), asked, check(320))
+    confidence, boxes = look_again((Scripted(reaching),), with_squares(), asked, check(320))
     assert np.flatnonzero(confidence).tolist() == [place]
     others = np.arange(4) != place
     assert boxes[others].tolist() == asked.xyxy[others].tolist()
@@ -148,7 +146,7 @@ def test_what_lies_in_a_neighbours_window_counts_for_nobody_else(check: Callable
 def test_beyond_the_border_there_is_grey(check: Callable[..., SafetyCheck]) -> None:
     """A window that reaches over the picture's corner shows the picture where it is, and grey around it."""
     detector = Squares()
-    check_rejected((detector,), with_squares((0, 0, WIDTH, HEIGHT)), Detections.of([0, 0, 40, 40], 0.1, FACE), check())
+    look_again((detector,), with_squares((0, 0, WIDTH, HEIGHT)), Detections.of([0, 0, 40, 40], 0.1, FACE), check())
     (canvas,) = detector.canvases
     assert (canvas[:38] == 114).all()
     assert (canvas[:, :38] == 114).all()
@@ -161,7 +159,7 @@ def test_each_class_is_looked_for_among_its_own_proposals(check: Callable[..., S
     pixels = with_squares((45, 45, 85, 85))
     pixels[95:125, 195:245] = CYAN
     detector = Squares()
-    confidence, _ = check_rejected((detector,), pixels, asked, check())
+    confidence, _ = look_again((detector,), pixels, asked, check())
     assert confidence.tolist() == [0.75, 0.75, 0]
     assert [canvas.shape[1] for canvas in detector.canvases] == [160, 320]
 
@@ -173,10 +171,10 @@ def test_each_detector_is_asked_for_its_own_class_only(check: Callable[..., Safe
     pixels[95:125, 195:245] = CYAN
     faces, plates = Squares(), Squares()
     faces.class_ids, plates.class_ids = (FACE,), (LICENSE_PLATE,)  # type: ignore[assignment]
-    confidence, _ = check_rejected((faces, plates), pixels, asked, check())
+    confidence, _ = look_again((faces, plates), pixels, asked, check())
     assert confidence.tolist() == [0.75, 0.75]
     assert [[int(canvas[80, 80].argmax()) for canvas in seen.canvases] for seen in (faces, plates)] == [[0], [1]]
-    assert check_rejected((plates,), pixels, asked, check())[0].tolist() == [0, 0.75]
+    assert look_again((plates,), pixels, asked, check())[0].tolist() == [0, 0.75]
 
 
 def test_the_surest_of_several_detectors_answers(check: Callable[..., SafetyCheck]) -> None:
@@ -187,7 +185,7 @@ def test_the_surest_of_several_detectors_answers(check: Callable[..., SafetyChec
         for box, confidence in (([0, 0, 160, 160], 0.25), ([30, 40, 120, 126], 0.5))
     )
     for detectors in ((unsure, sure), (sure, unsure)):
-        confidence, boxes = check_rejected(detectors, with_squares(), asked, check())
+        confidence, boxes = look_again(detectors, with_squares(), asked, check())
         assert confidence.tolist() == [0.5]
         assert boxes.tolist() == [[95, 100, 140, 143]]
     assert set(unsure.thresholds + sure.thresholds) == {check().doubt_from}
@@ -196,7 +194,7 @@ def test_the_surest_of_several_detectors_answers(check: Callable[..., SafetyChec
 def test_nobody_is_asked_of_nothing(check: Callable[..., SafetyCheck]) -> None:
     """Without proposals no detector is run, and there are no answers."""
     detector = Squares()
-    confidence, boxes = check_rejected((detector,), with_squares(), Detections.empty(), check())
+    confidence, boxes = look_again((detector,), with_squares(), Detections.empty(), check())
     assert (confidence.shape, boxes.shape) == ((0,), (0, 4))
     assert not detector.canvases
 
@@ -249,7 +247,7 @@ def test_the_number_of_canvases_is_the_least_possible(params: Params, count: int
     """A canvas is filled before the next one is begun, whatever the size of windows."""
     detector = Scripted(Detections.empty())
     asked = Detections.of([[100, 100, 120, 120]] * count, 0.1, FACE)
-    check_rejected(
+    look_again(
         (detector,),
         with_squares(),
         asked,

@@ -195,5 +195,13 @@ def test_the_command_writes_figures_and_objects(command: Callable[..., Path], tm
 def test_peers_and_slices_can_be_left_out(command: Callable[..., Path]) -> None:
     """Without them nothing is said of them."""
     told = json.loads((command("--without-peers") / "metrics.json").read_text())
-    assert set(told) == {"cascade", "stages_1_and_2", "stage_1", "verifier", "night_simulated", "gate"}
+    assert set(told) == {
+        "cascade",
+        "stages_1_and_2",
+        "stage_1",
+        "verifier",
+        "verifier_and_check",
+        "night_simulated",
+        "gate",
+    }
     assert set(told["gate"]) == {"own"}

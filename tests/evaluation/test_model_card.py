@@ -35,7 +35,7 @@ def metrics() -> dict[str, Any]:
     """As the evaluate stage writes them, without peers."""
     kept = {"true_found": 2000, "kept_share": 0.995, "false_found": 10, "removed_share": None}
     told = {name: figures() for name in ("cascade", "stages_1_and_2", "stage_1")}
-    told["cascade"]["face"]["slices"]["size"] = {"<8": row(1)}
+    told["cascade"]["face"]["slices"]["size"] = {"0–8 px": row(1)}
     return {**told, "verifier": {"face": kept, "license_plate": kept}}
 
 
@@ -52,9 +52,18 @@ def test_figures_stand_with_their_intervals() -> None:
     assert cells(told, "test part", "this model", "faces") == [
         "1,234", "0.500 (0.250–0.750)", "0.500 (0.250–0.750)", "0.0123 (0.0100–0.0200)", "0.250",
     ]  # fmt: skip
-    assert cells(told, "faces") == ["0.995 of 2,000", "– of 10"]
+    assert cells(told, "stage 2", "faces") == ["0.995 of 2,000", "– of 10"]
     assert cells(told, "cascade, by size") == ["class", "objects", "object recall", "pixel recall"]
-    assert cells(told, "<8", "faces") == ["1", "0.500 (0.250–0.750)", "0.500"]
+    assert cells(told, "0–8 px", "faces") == ["1", "0.500 (0.250–0.750)", "0.500"]
+
+
+def test_sizes_stand_in_their_order() -> None:
+    """By the number that each size begins with, not by its letters."""
+    told = metrics()
+    sizes = ["16–32 px", "8–16 px", "from 128 px", "0–8 px"]
+    told["cascade"]["face"]["slices"]["size"] = {size: row(1) for size in sizes}
+    lines = [line.split("|")[1].strip() for line in figures_text(told).splitlines()]
+    assert [line for line in lines if line in sizes] == ["0–8 px", "8–16 px", "16–32 px", "from 128 px"]
 
 
 def test_what_is_not_there_has_no_line() -> None:

@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike
 
 from components.detection.proposal_features import COLOUR, GEOMETRY, ROW_LENGTH, Features, features
 from components.detection.verifier import Verifier
-from components.detections import CLASS_NAMES, Detections
+from components.detections import CLASS_NAMES, FACE, LICENSE_PLATE, Detections
 from components.errors import StreetveilError
-from components.settings import FAMILIES, PROJECT_ROOT, CropVariation, Params, VerifierTraining, load_params
+from components.settings import FAMILIES, PROJECT_ROOT, CropVariation, Params, PerClass, VerifierTraining, load_params
 from components.training import stage2
 from components.training.checkpoint import arrays_of, read_arrays, write_arrays
 from components.training.stage2 import Stage2, ablate, put_into, read_network, train_stage2
@@ -37,7 +37,10 @@ from components.training.verifier.variation import varied
 from tests.toy_model import SQUARE_PX, scene
 
 SHIPPED = load_params(PROJECT_ROOT / "params.yaml").verifier
-SMALL = SHIPPED.model_copy(update={"epochs": 4, "batch_size": 32, "learning_rate": 0.005, "min_objects": 30})
+AT = PerClass(face=0.35, license_plate=0.35)
+SMALL = SHIPPED.model_copy(
+    update={"epochs": 4, "batch_size": 32, "learning_rate": 0.005, "min_objects": 30, "threshold": AT}
+)
 STILL = CropVariation(jitter_share=0, mirrored_share=0, light_share=0, blur_share=0, noise_share=0, compression_share=0)
 
 
@@ -137,7 +140,7 @@ def test_onnx_says_what_torch_says(trained: Stage2, toy: tuple[Examples, Example
         expected = logits_of(network, replace(mine, features=told, class_id=found.class_id))
         assert verifier.verify(pixels, found) == pytest.approx(1 / (1 + np.exp(-expected)), abs=1e-4)
     raw = logits_of(network, toy[1])
-    kept = (object_logits(toy[1], raw, 0) >= logit(SMALL.threshold)).mean()
+    kept = (object_logits(toy[1], raw, 0) >= logit(SMALL.threshold.face)).mean()
     assert kept == trained.figures["face"].kept_share
 
 
@@ -167,7 +170,7 @@ def test_calibration_keeps_the_share_that_is_asked_for(keep_share: float, rng: n
     true = np.sort(rng.normal(0, 2, 200)).astype(np.float32)
     logits = np.concatenate([true, true + np.float32(1e-3)])
     calibration = calibrate(examples, logits, settings)
-    told = figures(examples, logits + shifts_of(calibration, examples), 0, settings.threshold)
+    told = figures(examples, logits + shifts_of(calibration, examples), 0, settings.threshold.face)
     assert told.kept_share is not None
     assert keep_share - 1e-9 <= told.kept_share < keep_share + 1 / 200 + 1e-9
     assert calibration.measured_on["face"] == "face"
@@ -180,7 +183,7 @@ def test_no_object_falls_for_nothing(rng: np.random.Generator) -> None:
     for false in (-9.0, 9.0):
         logits = np.concatenate([rng.normal(0, 1, 40), np.full(40, false)]).astype(np.float32)
         moved = logits + shifts_of(calibrate(examples, logits, settings), examples)
-        assert figures(examples, moved, 0, settings.threshold).kept_share == 1
+        assert figures(examples, moved, 0, settings.threshold.face).kept_share == 1
 
 
 @pytest.mark.parametrize(("area_share", "falls"), [(1.0, "large"), (0.0, "small")])
@@ -191,7 +194,7 @@ def test_objects_fall_where_most_that_is_false_falls_with_them(area_share: float
     logits = np.where(np.arange(44) < 40, 2.0, 1.0).astype(np.float32)
     logits[[0, 20]] = 0.0  # one of each size is doubted more than what is false
     settings = SMALL.model_copy(update={"keep_share": 39 / 40, "area_share": area_share})
-    kept = logits + shifts_of(calibrate(examples, logits, settings), examples) >= logit(settings.threshold)
+    kept = logits + shifts_of(calibrate(examples, logits, settings), examples) >= logit(settings.threshold.face)
     assert kept[[0, 20]].tolist() == [falls == "large", falls == "small"]
     assert kept[40:].tolist() == [falls == "large"] * 3 + [falls == "small"]
 
@@ -207,6 +210,25 @@ def test_stage_1_is_trusted_as_far_as_it_knows(rng: np.random.Generator) -> None
     assert calibrate(examples, logits, SMALL).trust["face"] == pytest.approx(1, abs=0.3)
     examples.features.geometry[:, column] = rng.normal(0, 1, 600)
     assert calibrate(examples, logits, SMALL).trust["face"] == pytest.approx(0, abs=0.15)
+
+
+@pytest.mark.parametrize(("class_id", "is_raised"), [(FACE, False), (LICENSE_PLATE, True)])
+def test_steep_plates_stay_as_often_as_others(class_id: int, is_raised: bool) -> None:
+    """Plates hardly wider than high, doubted more than what is false, are raised to the threshold; faces are not."""
+    examples = numbers_only(list(range(160)), [0] * 120 + [-1] * 40, class_id=class_id)
+    steep = np.arange(160) < 40
+    examples.features.geometry[:, GEOMETRY.index("log_aspect")] = np.where(steep, 0, np.log(4))
+    logits = np.where(steep, 1 + np.arange(160) / 1000, np.where(np.arange(160) < 120, 3, 2)).astype(np.float32)
+    settings = SMALL.model_copy(update={"keep_share": 0.6})
+    calibration = calibrate(examples, logits, settings)
+    moved = shifts_of(calibration, examples)
+    kept = logits + moved >= logit(settings.threshold.license_plate)
+    assert kept[40:].tolist() == [True] * 80 + [False] * 40
+    assert kept[:40].mean() == (0.6 if is_raised else 0)
+    between = numbers_only([0, 1], [0, 0], class_id=class_id)
+    between.features.geometry[:, GEOMETRY.index("log_aspect")] = [np.log(1.6), np.log(1.6 * 1.2) / 2]
+    own, half = shifts_of(calibration, between) - moved[-1]
+    assert (own, half) == pytest.approx((0, calibration.steep[CLASS_NAMES[class_id]] / 2), abs=1e-4)
 
 
 def test_what_the_cascade_does_not_propose_does_not_calibrate(rng: np.random.Generator) -> None:
@@ -238,7 +260,7 @@ def test_too_few_objects_calibrate_nothing() -> None:
     assert (
         found.shift["license_plate"]
         == found.shift["face"]
-        == pytest.approx((logit(SMALL.threshold) - 2,) * 4, abs=0.01)
+        == pytest.approx((logit(SMALL.threshold.face) - 2,) * 4, abs=0.01)
     )
     none = calibrate(plates, logits[:29], SMALL)
     assert none.measured_on == {"face": None, "license_plate": None}
@@ -253,8 +275,8 @@ def test_each_size_is_calibrated_by_itself(rng: np.random.Generator) -> None:
     logits = np.where(px < 20, -4.0, 3.0).astype(np.float32)
     calibration = calibrate(examples, logits, SMALL)
     small, _, _, large = calibration.shift["face"]
-    assert (small, large) == pytest.approx((logit(SMALL.threshold) + 4, logit(SMALL.threshold) - 3), abs=0.01)
-    assert (logits + shifts_of(calibration, examples) >= logit(SMALL.threshold)).all()
+    assert (small, large) == pytest.approx((logit(SMALL.threshold.face) + 4, logit(SMALL.threshold.face) - 3), abs=0.01)
+    assert (logits + shifts_of(calibration, examples) >= logit(SMALL.threshold.face)).all()
     other = numbers_only([0, 1, 2], [0, 0, 0], px=[2.0, 500.0, 8 * 2**1.5])
     between = (calibration.shift["face"][1] + calibration.shift["face"][2]) / 2
     assert shifts_of(calibration, other).tolist() == pytest.approx([small, large, between], abs=1e-4)
@@ -266,18 +288,20 @@ def test_no_size_between_the_knots_loses_an_object(rng: np.random.Generator) -> 
     examples = numbers_only(list(range(400)), [0] * 400, px=px)
     logits = np.where(px < 23, -2.0, 4.0).astype(np.float32) + rng.normal(0, 0.1, 400).astype(np.float32)
     settings = SMALL.model_copy(update={"keep_share": 1.0})
-    kept = logits + shifts_of(calibrate(examples, logits, settings), examples) >= logit(settings.threshold)
+    kept = logits + shifts_of(calibrate(examples, logits, settings), examples) >= logit(settings.threshold.face)
     assert kept.all()
 
 
 def test_the_network_moves_as_its_calibration_says(toy: tuple[Examples, Examples], rng: np.random.Generator) -> None:
     """Put into the network, the shifts are those of the calibration for both classes and any size."""
     examples = toy[1].select(np.arange(60))
-    columns = [GEOMETRY.index("log_width"), GEOMETRY.index("log_height")]
-    examples.features.geometry[:, columns] = rng.uniform(np.log(2), np.log(400), (60, 2))
+    columns = [GEOMETRY.index("log_width"), GEOMETRY.index("log_height"), GEOMETRY.index("log_aspect")]
+    sides = rng.uniform(np.log(2), np.log(400), (60, 2))
+    examples.features.geometry[:, columns] = np.column_stack([sides, sides[:, 0] - sides[:, 1]])
     shift = {name: tuple(rng.normal(0, 2, 4).tolist()) for name in CLASS_NAMES}
     trust = {name: float(rng.uniform(0, 1)) for name in CLASS_NAMES}
-    calibration = Calibration(trust, shift, {name: name for name in CLASS_NAMES})
+    steep = {name: float(rng.uniform(0, 2)) for name in CLASS_NAMES}
+    calibration = Calibration(trust, steep, shift, {name: name for name in CLASS_NAMES})
     network = VerifierNetwork(FAMILIES).eval()
     before = logits_of(network, examples)
     put_into(network, calibration)
@@ -297,8 +321,8 @@ def test_the_other_half_calibrates(rng: np.random.Generator) -> None:
     examples = numbers_only(list(range(200)), [0] * 200)
     logits = np.where(np.arange(200) % 2, 5.0, 0.0).astype(np.float32)
     moved = crossed_logits(examples, logits, SMALL)
-    assert moved[1::2] == pytest.approx(logit(SMALL.threshold) + 5, abs=0.01)
-    assert moved[::2] == pytest.approx(logit(SMALL.threshold) - 5, abs=0.01)
+    assert moved[1::2] == pytest.approx(logit(SMALL.threshold.face) + 5, abs=0.01)
+    assert moved[::2] == pytest.approx(logit(SMALL.threshold.face) - 5, abs=0.01)
 
 
 def test_roc_auc_is_the_share_of_pairs_in_order(rng: np.random.Generator) -> None:

@@ -2,7 +2,8 @@
 
 How much stage 1's own confidence counts beside what the verifier sees is learnt here too, on pictures from which
 neither has learnt: of its training pictures stage 1 is surer than of any other. Then each size gets a shift of its own.
-Those few objects that may fall do so where that takes away most of what is hidden without need.
+Those few objects that may fall do so where that takes away most of what is hidden without need. Plates that are seen
+from far to the side are few among the labelled ones, and fall first: they get what lets as many of them stay.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from components.training.verifier.examples import Examples
 
 Logits = NDArray[np.float32]
 
+STEEP_ASPECTS = 1.6, 1.2  # widths in heights, from which on, downwards, a plate's box begins to be steep, and is wholly
+_STEEP = "license_plate"  # the class that has steep boxes; a face's are no sign of anything
 SIZES_PX = (8.0, 16.0, 32.0, 64.0)  # shorter sides at which the shifts stand; each twice the one before
 _SIDES = [GEOMETRY.index("log_width"), GEOMETRY.index("log_height")]
 _MARGIN = 1e-3  # what the last object is above the threshold, so that no rounding drops it
@@ -33,11 +36,13 @@ class Calibration:
 
     Attributes:
         trust: by class, how much of the logit of stage 1's confidence is added.
+        steep: by class, how much is added to that of a proposal that is hardly wider than high.
         shift: by class, at each of `SIZES_PX`; between them it is a straight line over the logarithm, beyond them flat.
         measured_on: by class, whose objects have decided; None where there were too few of either, so nothing moves.
     """
 
     trust: dict[str, float]
+    steep: dict[str, float]
     shift: dict[str, tuple[float, ...]]
     measured_on: dict[str, str | None]
 
@@ -88,19 +93,20 @@ def calibrate(
     }
     other = next(iter(own), None)
     measured_on = {name: name if name in own else other for name in CLASS_NAMES}
-    none = 0.0, (0.0,) * len(SIZES_PX)
+    none = 0.0, 0.0, (0.0,) * len(SIZES_PX)
     chosen = {name: own[source] if source else none for name, source in measured_on.items()}
     return Calibration(
-        trust={name: trust for name, (trust, _) in chosen.items()},
-        shift={name: shift for name, (_, shift) in chosen.items()},
+        trust={name: trust for name, (trust, _, _) in chosen.items()},
+        steep={name: steep if name == _STEEP else 0.0 for name, (_, steep, _) in chosen.items()},
+        shift={name: shift for name, (_, _, shift) in chosen.items()},
         measured_on=measured_on,
     )
 
 
 def _of_class(
     examples: Examples, logits: Logits, class_id: int, settings: VerifierTraining, counts: Mask
-) -> tuple[float, tuple[float, ...]] | None:
-    """The trust and the shifts of a class; None if there are too few objects of it."""
+) -> tuple[float, float, tuple[float, ...]] | None:
+    """The trust, the steep boxes' shift and the sizes' shifts of a class; None if there are too few objects of it."""
     if len(object_logits(examples, logits, class_id, counts)) < settings.min_objects:
         return None
     counts = counts & (examples.class_id == class_id)
@@ -110,8 +116,23 @@ def _of_class(
     # Between two sizes a straight line may pass above an object: all are raised until the share of the class is kept.
     moved = moved + np.interp(log_sizes(examples), np.log(SIZES_PX), shifts).astype(np.float32)
     values = np.sort(object_logits(examples, moved, class_id, counts))
-    missing = max(0.0, _shift_to_keep(values, _may_fall(len(values), settings.keep_share), settings.threshold))
-    return trust, tuple(shift + missing for shift in shifts)
+    missing = max(
+        0.0, _shift_to_keep(values, _may_fall(len(values), settings.keep_share), calibrated_at(settings, class_id))
+    )
+    steep = _steep_shift(examples, moved + np.float32(missing), class_id, settings, counts)
+    return trust, steep, tuple(shift + missing for shift in shifts)
+
+
+def _steep_shift(examples: Examples, logits: Logits, class_id: int, settings: VerifierTraining, counts: Mask) -> float:
+    """What lets the share that is to be kept stay of the steep boxes too, canvases' and pictures' alike; at least 0."""
+    if CLASS_NAMES[class_id] != _STEEP:
+        return 0.0
+    values = np.sort(object_logits(examples, logits, class_id, counts & (steepness(examples) >= 1)))
+    if len(values) < settings.min_objects // 2:
+        return 0.0
+    return max(
+        0.0, _shift_to_keep(values, _may_fall(len(values), settings.keep_share), calibrated_at(settings, class_id))
+    )
 
 
 def _trust(examples: Examples, logits: Logits, counts: Mask) -> float:
@@ -152,7 +173,7 @@ def _size_shifts(
             for left in range(may_fall + 1)
         ]
     shifts = [
-        _shift_to_keep(values, fall, settings.threshold) if len(values) else None
+        _shift_to_keep(values, fall, calibrated_at(settings, class_id)) if len(values) else None
         for values, fall in zip(objects, best[-1][1], strict=True)
     ]
     # Where there is no object of a size, nothing is known of it: it is treated as the most careful of the others.
@@ -169,6 +190,13 @@ def _nuisance(examples: Examples, false: Mask, area_share: float) -> NDArray[np.
 def stage1_logits(examples: Examples) -> NDArray[np.float32]:
     """The logit of each proposal's confidence in stage 1; float32 [n]."""
     return examples.features.geometry[:, GEOMETRY.index("confidence_logit")]
+
+
+def steepness(examples: Examples) -> NDArray[np.float32]:
+    """How steep each proposal's box is: 0 for one that is wide, 1 for one that is hardly wider than high; [n]."""
+    flat, steep = np.log(STEEP_ASPECTS)
+    aspect = examples.features.geometry[:, GEOMETRY.index("log_aspect")]
+    return np.clip((aspect - flat) / (steep - flat), 0, 1).astype(np.float32)
 
 
 def log_sizes(examples: Examples) -> NDArray[np.float32]:
@@ -236,13 +264,20 @@ def crossed_logits(examples: Examples, logits: Logits, settings: VerifierTrainin
 
 
 def shifts_of(calibration: Calibration, examples: Examples) -> NDArray[np.float32]:
-    """By how much each proposal's logit is moved, by its class, its size and stage 1's confidence; float32 [n]."""
-    log_px, stage1 = log_sizes(examples), stage1_logits(examples)
+    """By how much each logit is moved, by class, size and shape, and stage 1's confidence; float32 [n]."""
+    log_px, stage1, steep = log_sizes(examples), stage1_logits(examples), steepness(examples)
     by_class = [
-        calibration.trust[name] * stage1 + np.interp(log_px, np.log(SIZES_PX), calibration.shift[name])
+        calibration.trust[name] * stage1
+        + calibration.steep[name] * steep
+        + np.interp(log_px, np.log(SIZES_PX), calibration.shift[name])
         for name in CLASS_NAMES
     ]
     return np.stack(by_class)[examples.class_id, np.arange(len(examples))].astype(np.float32)
+
+
+def calibrated_at(settings: VerifierTraining, class_id: int) -> float:
+    """The confidence at which a class is calibrated."""
+    return float(getattr(settings.threshold, CLASS_NAMES[class_id]))
 
 
 def roc_auc(true: Sequence[float] | Logits, false: Sequence[float] | Logits) -> float | None:

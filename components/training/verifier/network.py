@@ -14,7 +14,7 @@ from components.detection.proposal_features import COLOUR, CROP_PX, GEOMETRY, RO
 from components.detection.verifier import OUTPUT
 from components.detections import CLASS_NAMES
 from components.settings import Family
-from components.training.verifier.calibration import SIZES_PX
+from components.training.verifier.calibration import SIZES_PX, STEEP_ASPECTS
 
 INPUT = "proposals"
 
@@ -39,6 +39,7 @@ class VerifierNetwork(nn.Module):
     deviation: Tensor
     size_shift: Tensor
     stage1_trust: Tensor
+    steep_shift: Tensor
 
     def __init__(self, families: Sequence[Family], dropout: float = 0.0) -> None:
         super().__init__()
@@ -51,6 +52,7 @@ class VerifierNetwork(nn.Module):
         self.register_buffer("deviation", torch.ones(numbers))
         self.register_buffer("size_shift", torch.zeros(len(SIZES_PX), len(CLASS_NAMES)))
         self.register_buffer("stage1_trust", torch.zeros(len(CLASS_NAMES)))
+        self.register_buffer("steep_shift", torch.zeros(len(CLASS_NAMES)))
         known = (32 if numbers else 0) + _TOWER * len(towers)
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(known, _HIDDEN), nn.ReLU())
         self.last = nn.Linear(_HIDDEN, len(CLASS_NAMES))
@@ -81,13 +83,15 @@ class VerifierNetwork(nn.Module):
         return self.last(self.head(torch.cat(known, dim=1))) + self._shifts(rows)
 
     def _shifts(self, rows: Tensor) -> Tensor:
-        """The calibration [n, classes]: stage 1's word, and straight lines over the logarithm of the shorter side."""
+        """The calibration [n, classes]: stage 1's word, and straight lines over the logarithms of size and aspect."""
         shorter = torch.minimum(rows[:, GEOMETRY.index("log_width")], rows[:, GEOMETRY.index("log_height")])
         step = math.log(SIZES_PX[1] / SIZES_PX[0])
         place = ((shorter - math.log(SIZES_PX[0])) / step).clamp(0, len(SIZES_PX) - 1)
         nearness = (1 - (place[:, None] - torch.arange(len(SIZES_PX), dtype=rows.dtype)).abs()).clamp(min=0)
         stage1 = rows[:, GEOMETRY.index("confidence_logit"), None]
-        return nearness @ self.size_shift + stage1 * self.stage1_trust
+        flat, steep = (math.log(aspect) for aspect in STEEP_ASPECTS)
+        steepness = ((rows[:, GEOMETRY.index("log_aspect"), None] - flat) / (steep - flat)).clamp(0, 1)
+        return nearness @ self.size_shift + stage1 * self.stage1_trust + steepness * self.steep_shift
 
 
 def _tower() -> nn.Sequential:
