@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from components.detection.detector import Detector
-from components.detection.tiles import Tile, tiles
+from components.detection.tiles import Tile, even_tiles
 from components.detections import Detections
 from components.imaging.reading import Pixels
 from components.settings import Scales
@@ -35,7 +35,7 @@ def detect_at_scales(detector: Detector, pixels: Pixels, threshold: float, scale
     height, width = pixels.shape[:2]
     factor = fit_scale(width, height, scales.min_long_px, scales.max_scale)
     enlarged = _scaled(pixels, factor)
-    pieces = tiles(enlarged.shape[1], enlarged.shape[0], scales.max_side_px, scales.overlap_px)
+    pieces = even_tiles(enlarged.shape[1], enlarged.shape[0], scales.max_side_px, scales.overlap_px)
     found = [_to_picture(_in_piece(detector, enlarged, threshold, piece), enlarged, pixels) for piece in pieces]
     if max(width, height) > scales.overview_above_px:
         overview = _scaled(pixels, scales.overview_above_px / max(width, height))

@@ -28,17 +28,35 @@ def tiles(width: int, height: int, tile_px: int, overlap_px: int) -> list[Tile]:
 
     Neighbours share at least `overlap_px`, so an object of up to that size stands whole in one of them.
     """
+    return _grid(width, height, (tile_px, tile_px), overlap_px)
+
+
+def even_tiles(width: int, height: int, max_px: int, overlap_px: int) -> list[Tile]:
+    """As few pieces as with `tiles`, but no larger than they must be: what they share twice is looked at twice."""
+    return _grid(width, height, (_even(width, max_px, overlap_px), _even(height, max_px, overlap_px)), overlap_px)
+
+
+def _grid(width: int, height: int, tile_px: tuple[int, int], overlap_px: int) -> list[Tile]:
     return [
-        Tile(x, y, min(x + tile_px, width), min(y + tile_px, height))
-        for y in _starts(height, tile_px, overlap_px)
-        for x in _starts(width, tile_px, overlap_px)
+        Tile(x, y, min(x + tile_px[0], width), min(y + tile_px[1], height))
+        for y in _starts(height, tile_px[1], overlap_px)
+        for x in _starts(width, tile_px[0], overlap_px)
     ]
 
 
+def _even(side_px: int, max_px: int, overlap_px: int) -> int:
+    n = _count(side_px, max_px, overlap_px)
+    return math.ceil((side_px + (n - 1) * overlap_px) / n)
+
+
+def _count(side_px: int, tile_px: int, overlap_px: int) -> int:
+    return 1 if side_px <= tile_px else math.ceil((side_px - overlap_px) / (tile_px - overlap_px))
+
+
 def _starts(side_px: int, tile_px: int, overlap_px: int) -> list[int]:
-    if side_px <= tile_px:
+    n = _count(side_px, tile_px, overlap_px)
+    if n == 1:
         return [0]
-    n = math.ceil((side_px - overlap_px) / (tile_px - overlap_px))
     return [round(i * (side_px - tile_px) / (n - 1)) for i in range(n)]
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from components.detection.tiles import Tile, detect_in_tiles, tiles
+from components.detection.tiles import Tile, detect_in_tiles, even_tiles, tiles
 from components.detections import FACE, Detections, iou
 
 
@@ -18,39 +21,46 @@ def _cuts(draw: st.DrawFn) -> tuple[int, int, int, int]:
     return draw(st.integers(1, 300)), draw(st.integers(1, 300)), tile_px, draw(st.integers(0, tile_px // 2))
 
 
+_BOTH = pytest.mark.parametrize("cutting", [tiles, even_tiles])
+Cutting = Callable[[int, int, int, int], list[Tile]]
+
+
+@_BOTH
 @given(cut=_cuts())
 @settings(max_examples=200, deadline=None)
-def test_tiles_cover_every_pixel_and_none_is_too_large(cut: tuple[int, int, int, int]) -> None:
-    """Every pixel lies in a tile, and every tile lies in the picture and fits the detector."""
+def test_tiles_cover_every_pixel_and_none_is_too_large(cutting: Cutting, cut: tuple[int, int, int, int]) -> None:
+    """Every pixel lies in a tile, and every tile lies in the picture, fits the detector, and is as large as others."""
     width, height, tile_px, _ = cut
     covered = np.zeros((height, width), bool)
-    for tile in tiles(*cut):
-        assert 0 <= tile.x1 < tile.x2 <= width
-        assert 0 <= tile.y1 < tile.y2 <= height
-        assert tile.x2 - tile.x1 == min(tile_px, width)
-        assert tile.y2 - tile.y1 == min(tile_px, height)
+    pieces = cutting(*cut)
+    assert len({(tile.x2 - tile.x1, tile.y2 - tile.y1) for tile in pieces}) == 1
+    for tile in pieces:
+        assert 0 <= tile.x1 < tile.x2 <= min(width, tile.x1 + tile_px)
+        assert 0 <= tile.y1 < tile.y2 <= min(height, tile.y1 + tile_px)
         covered[tile.y1 : tile.y2, tile.x1 : tile.x2] = True
     assert covered.all()
 
 
+@_BOTH
 @given(cut=_cuts(), data=st.data())
 @settings(max_examples=200, deadline=None)
 def test_a_box_no_larger_than_the_overlap_stands_whole_in_a_tile(
-    cut: tuple[int, int, int, int], data: st.DataObject
+    cutting: Cutting, cut: tuple[int, int, int, int], data: st.DataObject
 ) -> None:
     """No small object is cut by every tile that sees it, wherever it stands."""
     width, height, _, overlap_px = cut
     wide, high = min(overlap_px, width), min(overlap_px, height)
     x, y = data.draw(st.floats(0, width - wide)), data.draw(st.floats(0, height - high))
-    assert any(tile.x1 <= x and x + wide <= tile.x2 and tile.y1 <= y and y + high <= tile.y2 for tile in tiles(*cut))
+    assert any(tile.x1 <= x and x + wide <= tile.x2 and tile.y1 <= y and y + high <= tile.y2 for tile in cutting(*cut))
 
 
+@_BOTH
 @given(cut=_cuts())
 @settings(max_examples=100, deadline=None)
-def test_there_are_no_more_tiles_than_needed(cut: tuple[int, int, int, int]) -> None:
+def test_there_are_no_more_tiles_than_needed(cutting: Cutting, cut: tuple[int, int, int, int]) -> None:
     """Each direction has the fewest tiles that can overlap as asked, and no tile stands twice."""
     width, height, tile_px, overlap_px = cut
-    found = tiles(*cut)
+    found = cutting(*cut)
 
     def fewest(side: int) -> int:
         n = 1
@@ -65,6 +75,16 @@ def test_tiles_by_hand() -> None:
     """A picture of 1000 × 600 in tiles of 640 with 96 px of overlap has two, side by side."""
     assert tiles(1000, 600, 640, 96) == [Tile(0, 0, 640, 600), Tile(360, 0, 1000, 600)]
     assert tiles(640, 640, 640, 96) == [Tile(0, 0, 640, 640)]
+
+
+@given(cut=_cuts())
+@settings(max_examples=100, deadline=None)
+def test_even_tiles_share_no_more_than_they_must(cut: tuple[int, int, int, int]) -> None:
+    """Neighbours share the overlap that is asked for, and what cannot be divided evenly: less than their number."""
+    *_, overlap_px = cut
+    columns = sorted({(tile.x1, tile.x2) for tile in even_tiles(*cut)})
+    for before, after in pairwise(columns):
+        assert overlap_px <= before[1] - after[0] <= overlap_px + len(columns)
 
 
 class BrightBox:
