@@ -23,6 +23,7 @@ from components.detection.suppression import merge_duplicates
 from components.detection.tiles import detect_in_tiles
 from components.detection.verifier import Verifier
 from components.detections import (
+    CLASS_IDS,
     CLASS_NAMES,
     LICENSE_PLATE,
     STAGE_SECONDARY,
@@ -156,9 +157,10 @@ class Cascade:
         )
         is_steep = widths(found.xyxy) < check.steep_plate_aspect * heights(found.xyxy)
         in_doubt &= (found.class_id != LICENSE_PLATE) | ~is_steep
+        always = hidden & np.isin(found.class_id, [CLASS_IDS[name] for name in check.always_asked])
         if self.verifier is None or region.safety_check != "doubtful":
-            in_doubt[:] = False
-        rows = np.flatnonzero((rejected | in_doubt) & (found.confidence >= check.asked_from))
+            in_doubt[:] = always[:] = False
+        rows = np.flatnonzero((rejected | in_doubt | always) & (found.confidence >= check.asked_from))
         confidence, boxes = np.full(len(found), np.nan, np.float32), found.xyxy.copy()
         confidence[rows], boxes[rows] = look_again(self.safety, pixels, found.select(rows), check)
         return self._believed(self._dismissed(seen, in_doubt, confidence, region), confidence, boxes, region)
@@ -185,10 +187,10 @@ class Cascade:
         return self._believed(seen, confidence, boxes, region).followed_by(added)
 
     def _believed(self, seen: Proposals, confidence: Confidence, boxes: Boxes, region: Region) -> Proposals:
-        """What the secondary check is sure of has its box, and reaches the threshold: by its confidence if it can."""
+        """What the secondary check is sure of has its box, reaches the threshold, and is surer than before."""
         found = seen.found
         sure = self._is_sure(found, confidence)
-        told = np.maximum(confidence, thresholds(found, region))
+        told = np.maximum(self._confirmed(found.confidence), np.fmax(confidence, thresholds(found, region)))
         raised = sure & (told > found.confidence)
         believed = Detections.of(
             np.where(sure[:, None], boxes, found.xyxy),
@@ -197,6 +199,11 @@ class Cascade:
             np.where(raised, STAGE_SECONDARY, found.stage),
         )
         return Proposals(believed, seen.stage1, seen.stage2, np.fmax(seen.secondary, confidence))
+
+    def _confirmed(self, confidence: Confidence) -> Confidence:
+        """A confidence whose odds are `confirmed_odds` times as high."""
+        odds = self.settings.safety_check.confirmed_odds
+        return confidence * odds / (1 + confidence * (odds - 1))
 
     def _is_sure(self, found: Detections, confidence: Confidence) -> Mask:
         return confidence >= self._of_class(self.settings.safety_check.sure_from, found)

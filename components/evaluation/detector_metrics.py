@@ -78,15 +78,18 @@ def _false_figures(images: pd.DataFrame) -> Figures:
 def at_fpr(
     images: Sequence[LabelledImage], seen: Mapping[str, Detections], region: Region, max_pixel_fpr: float
 ) -> Figures:
-    """The figures at the lowest common factor on the region's thresholds that keeps a pixel FPR."""
+    """The figures at the lowest common factor on the odds of the region's thresholds that keeps a pixel FPR."""
     complete = [image for image in images if image.exhaustive >= set(CLASS_NAMES)]
     kept = with_threshold(region, dict.fromkeys(CLASS_NAMES, _ABOVE_ALL))
-    for factor in np.geomspace(6, 0.1, 60):
-        tried = with_threshold(
-            region, {name: min(1.0, region.rule(name).threshold * float(factor)) for name in CLASS_NAMES}
-        )
+    for factor in np.geomspace(10_000, 0.1, 80):
+        tried = with_threshold(region, {name: _raised(region.rule(name).threshold, factor) for name in CLASS_NAMES})
         rate = _false_figures(measured(complete, seen, tried).images)["pixel_fpr"]
         if rate is not None and rate > max_pixel_fpr:
             break
         kept = tried
     return figures(images, seen, kept)
+
+
+def _raised(threshold: float, factor: float) -> float:
+    """A threshold whose odds are so many times as high."""
+    return float(threshold * factor / (1 + threshold * (factor - 1)))

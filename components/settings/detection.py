@@ -67,6 +67,8 @@ class SafetyCheck(Frozen):
     trusted_from: PerClass
     dismissed_from_px: PixelsPerClass
     steep_plate_aspect: Annotated[float, Field(ge=0)]
+    always_asked: tuple[Literal["face", "license_plate"], ...]
+    confirmed_odds: Annotated[float, Field(ge=1)]
     doubt_from: Share
     sure_from: PerClass
     window_px: Literal[128, 160, 320]

@@ -210,6 +210,8 @@ def check_of(params: Params, **changes: object) -> SafetyCheck:
         "asked_from": 0.03,
         "dismissed_from_px": dict.fromkeys(CLASS_NAMES, 0),
         "steep_plate_aspect": 0,
+        "always_asked": (),
+        "confirmed_odds": 1,
         **both,
         **changes,
     }
@@ -360,6 +362,23 @@ def test_nobody_dismisses_a_plate_that_is_seen_from_the_side(
     cascade = replace(looks(params, found, Judge([0.625]), Fixed("platedet", Detections.empty())), settings=settings)
     seen = cascade.examine(PICTURE, asking(params, "doubtful"))
     assert decide(seen.found, asking(params, "doubtful")) == [Outcome.BLURRED if is_hidden else Outcome.BELOW_THRESHOLD]
+
+
+@pytest.mark.parametrize(("verified", "answer"), [(0.9, 0.5), (0.9, 0.0), (0.5, 0.5), (0.0625, 0.5)])
+def test_what_is_confirmed_is_surer_than_before(params: Params, verified: float, answer: float) -> None:
+    """Of a class that is always asked about, trusted ones are too; a sure answer raises the odds."""
+    seen_again = Detections.of([[40, 40, 120, 120]], answer, LICENSE_PLATE) if answer else Detections.empty()
+    again = Fixed("platedet", seen_again)
+    check = check_of(params, always_asked=("license_plate",), confirmed_odds=8)
+    cascade = replace(
+        looks(params, one(0.5, LICENSE_PLATE), Judge([verified]), again),
+        settings=params.detection.model_copy(update={"safety_check": check}),
+    )
+    (told,) = cascade.examine(PICTURE, asking(params, "doubtful")).found.confidence.tolist()
+    assert len(again.shown) == 1
+    odds = verified / (1 - verified) * (8 if answer else 1)
+    assert told == pytest.approx(max(odds / (1 + odds), 0.5 if answer else 0), abs=1e-6)
+    assert not cascade.examine(PICTURE, asking(params, "off")).secondary[0] >= 0
 
 
 def test_what_is_dismissed_keeps_its_order_below_the_threshold(params: Params) -> None:

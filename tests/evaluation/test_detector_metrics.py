@@ -92,6 +92,16 @@ def many(rng: np.random.Generator, count: int = 12) -> tuple[list[LabelledImage]
     return truth, seen
 
 
+def odds(share: float) -> float:
+    """For one of something, so many against."""
+    return share / (1 - share)
+
+
+def with_odds(value: float) -> float:
+    """The share of which these are the odds."""
+    return value / (1 + value)
+
+
 @pytest.mark.parametrize("bound", [0.0, 0.005, 0.02, 0.05, 0.1, 1.0])
 def test_the_bound_on_false_blur_holds_at_the_lowest_threshold(bound: float, rng: np.random.Generator) -> None:
     """The rate is never above the bound, and one step lower it would be, unless there is no lower step."""
@@ -100,11 +110,11 @@ def test_the_bound_on_false_blur_holds_at_the_lowest_threshold(bound: float, rng
     assert told["pixel_fpr"] <= bound
     threshold = told["thresholds"]["face"]
     assert threshold == told["thresholds"]["license_plate"]
-    step = (6 / 0.1) ** (1 / 59)
+    step = (10_000 / 0.1) ** (1 / 79)
     if threshold > 1:
-        lower = 0.15 * 6
-    elif threshold > 0.15 * 0.1 * step**0.5:
-        lower = threshold / step
+        lower = with_odds(odds(0.15) * 10_000)
+    elif odds(threshold) > odds(0.15) * 0.1 * step**0.5:
+        lower = with_odds(odds(threshold) / step)
     else:
         assert bound == 1.0
         return
@@ -119,13 +129,13 @@ def test_a_certainty_of_1_does_not_break_the_bound() -> None:
     assert told["pixel_fpr"] == 0
 
 
-def test_thresholds_of_classes_keep_their_ratio() -> None:
-    """One factor moves both classes' thresholds, none beyond 1."""
+def test_thresholds_of_classes_keep_the_ratio_of_their_odds() -> None:
+    """One factor moves the odds of both classes' thresholds, so none comes to 1."""
     uneven = with_threshold(region(), {"face": 0.2, "license_plate": 0.1})
     truth = [picture("a", [], [])]
     told = at_fpr(truth, {"a": Detections.of([(0, 0, 50, 50)], 0.25, LICENSE_PLATE)}, uneven, 0.01)["thresholds"]
-    assert told["face"] == pytest.approx(2 * told["license_plate"])
-    assert 0.25 < told["license_plate"] < 0.25 * 1.08
+    assert odds(told["face"]) / odds(told["license_plate"]) == pytest.approx(odds(0.2) / odds(0.1))
+    assert 0.25 < told["license_plate"] < with_odds(odds(0.25) * 1.16)
 
 
 def test_pictures_that_cannot_tell_set_no_threshold() -> None:
@@ -133,4 +143,4 @@ def test_pictures_that_cannot_tell_set_no_threshold() -> None:
     truth, seen = [picture("a", [], [], ("face",))], {"a": Detections.of([(0, 0, 50, 50)], 0.5, FACE)}
     told = at_fpr(truth, seen, region(), 0.01)
     assert told["pixel_fpr"] is None
-    assert told["thresholds"]["face"] == pytest.approx(0.015)
+    assert told["thresholds"]["face"] == pytest.approx(with_odds(odds(0.15) / 10))
