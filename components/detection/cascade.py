@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from components.detection.detector import Detector
 from components.detection.panorama import detect_around, merge_around
 from components.detection.region_rules import Outcome, decide, reaches_threshold, thresholds
-from components.detection.safety_check import answers, look_again
+from components.detection.safety_check import WIDE, answers, look_again
 from components.detection.scales import detect_at_scales
 from components.detection.suppression import merge_duplicates
 from components.detection.tiles import detect_in_tiles
@@ -157,12 +157,17 @@ class Cascade:
         )
         is_steep = widths(found.xyxy) < check.steep_plate_aspect * heights(found.xyxy)
         in_doubt &= (found.class_id != LICENSE_PLATE) | ~is_steep
-        always = hidden & np.isin(found.class_id, [CLASS_IDS[name] for name in check.always_asked])
+        always = hidden & _is_of(check.always_asked, found)
         if self.verifier is None or region.safety_check != "doubtful":
             in_doubt[:] = always[:] = False
         rows = np.flatnonzero((rejected | in_doubt | always) & (found.confidence >= check.asked_from))
         confidence, boxes = np.full(len(found), np.nan, np.float32), found.xyxy.copy()
         confidence[rows], boxes[rows] = look_again(self.safety, pixels, found.select(rows), check)
+        twice = in_doubt & _is_of(check.asked_twice, found) & ~np.isnan(confidence)
+        rows = np.flatnonzero(twice & ~self._is_sure(found, confidence))
+        wide, wide_boxes = look_again(self.safety, pixels, found.select(rows), check, WIDE)
+        boxes[rows] = np.where((wide > confidence[rows])[:, None], wide_boxes, boxes[rows])
+        confidence[rows] = np.maximum(confidence[rows], wide)
         return self._believed(self._dismissed(seen, in_doubt, confidence, region), confidence, boxes, region)
 
     def _dismissed(self, seen: Proposals, in_doubt: Mask, confidence: Confidence, region: Region) -> Proposals:
@@ -210,3 +215,7 @@ class Cascade:
 
     def _of_class(self, told: PerClass | PixelsPerClass, found: Detections) -> Confidence:
         return np.array([getattr(told, name) for name in CLASS_NAMES], np.float32)[found.class_id]
+
+
+def _is_of(names: Sequence[str], found: Detections) -> Mask:
+    return np.isin(found.class_id, [CLASS_IDS[name] for name in names])

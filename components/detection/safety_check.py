@@ -21,13 +21,13 @@ from components.imaging.reading import Pixels
 from components.settings import SafetyCheck
 
 CANVAS_PX = 640  # the input of detectors that take squares only
-_SURROUNDINGS = 2.0  # a window's side, in the longer sides of its box, at least
+NEAR, WIDE = 2.0, 4.0  # a window's side, in the longer sides of its box, at least
 _GREY = 114
 _SAME_PLACE_IOU = 0.2
 
 
 def look_again(
-    detectors: Sequence[Detector], pixels: Pixels, asked: Detections, settings: SafetyCheck
+    detectors: Sequence[Detector], pixels: Pixels, asked: Detections, settings: SafetyCheck, sides: float = NEAR
 ) -> tuple[NDArray[np.float32], Boxes]:
     """How sure the detectors are of what the verifier has rejected or doubts.
 
@@ -36,6 +36,7 @@ def look_again(
         pixels: uint8 [h, w, 3] RGB.
         asked: the proposals in question.
         settings: the size of windows.
+        sides: what a window shows, in the longer sides of its box.
 
     Returns:
         For each proposal the highest confidence of a detection of its class at its place, 0 if there is none,
@@ -52,7 +53,7 @@ def look_again(
         own_detectors = [detector for detector in detectors if class_id in detector.class_ids]
         for start in range(0, len(rows), per_row**2):
             some = rows[start : start + per_row**2]
-            windows = [_window(asked.xyxy[row]) for row in some]
+            windows = [_window(asked.xyxy[row], sides) for row in some]
             canvas = _canvas(pixels, windows, settings.window_px)
             seen = Detections.concatenate(detector.detect(canvas, settings.doubt_from) for detector in own_detectors)
             for place, row in enumerate(some):
@@ -81,9 +82,9 @@ def answers(seen: Detections, asked: Detections) -> tuple[NDArray[np.float32], B
     return confidence, boxes, is_free
 
 
-def _window(box: Boxes) -> tuple[float, float, float]:
+def _window(box: Boxes, sides: float) -> tuple[float, float, float]:
     """Left, top and side, px, of the square around a box."""
-    side = max(float(max(box[2] - box[0], box[3] - box[1])) * _SURROUNDINGS, 32.0)
+    side = max(float(max(box[2] - box[0], box[3] - box[1])) * sides, 32.0)
     return float(box[0] + box[2] - side) / 2, float(box[1] + box[3] - side) / 2, side
 
 

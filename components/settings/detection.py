@@ -68,6 +68,7 @@ class SafetyCheck(Frozen):
     dismissed_from_px: PixelsPerClass
     steep_plate_aspect: Annotated[float, Field(ge=0)]
     always_asked: tuple[Literal["face", "license_plate"], ...]
+    asked_twice: tuple[Literal["face", "license_plate"], ...]
     confirmed_odds: Annotated[float, Field(ge=1)]
     doubt_from: Share
     sure_from: PerClass

@@ -381,6 +381,27 @@ def test_what_is_confirmed_is_surer_than_before(params: Params, verified: float,
     assert not cascade.examine(PICTURE, asking(params, "off")).secondary[0] >= 0
 
 
+def test_nothing_that_is_asked_twice_is_dismissed_at_first_sight(params: Params) -> None:
+    """What others see only with more around it stays; what was rejected anyway costs no second look."""
+
+    class Hesitant(Fixed):
+        def detect(self, pixels: Pixels, threshold: float) -> Detections:
+            first = not self.shown
+            return Detections.empty() if super().detect(pixels, threshold) is None or first else self.found
+
+    seen_again = Detections.of([[60, 60, 100, 100]], 0.5, LICENSE_PLATE)
+    check = check_of(params, asked_twice=("license_plate",))
+    region = asking(params, "doubtful")
+    for judge, looks_taken, outcome in ((0.625, 2, Outcome.BLURRED), (0.25, 1, Outcome.BELOW_THRESHOLD)):
+        again = Hesitant("platedet", seen_again)
+        cascade = replace(
+            looks(params, one(0.5, LICENSE_PLATE), Judge([judge]), again),
+            settings=params.detection.model_copy(update={"safety_check": check}),
+        )
+        seen = cascade.examine(PICTURE, region)
+        assert (len(again.shown), decide(seen.found, region)) == (looks_taken, [outcome])
+
+
 def test_what_is_dismissed_keeps_its_order_below_the_threshold(params: Params) -> None:
     """However close to being trusted, a dismissed proposal falls just below the threshold, the surer the higher."""
     says = [0.7499, 0.6, 0.45, 0.36, 0.34, 0.05]
