@@ -198,7 +198,7 @@ def test_covered_faces_are_hidden(shipped: Cascade, params: Params, covered: Cal
 
 def test_regions_decide_differently_on_the_same_proposals(params: Params) -> None:
     """8 Regional rules: the same three proposals, and what strict, eu and us make of them."""
-    found = Detections.of([[0, 0, 20, 20], [40, 0, 60, 20], [80, 0, 85, 5]], [0.2, 0.4, 0.9], FACE)
+    found = Detections.of([[0, 0, 20, 20], [40, 0, 60, 20], [80, 0, 85, 5]], [0.2, 0.3, 0.9], FACE)
     blurred = {
         name: [outcome is Outcome.BLURRED for outcome in decide(found, region)]
         for name, region in params.regions.items()

@@ -255,7 +255,8 @@ def test_boxes_that_reach_over_the_seam_are_split_there(box: list[float], areas:
 
 def test_a_dilation_alone_reaches_over_the_seam(params: Params) -> None:
     """A box that ends before the border goes on behind it once it has grown."""
-    region = params.regions["strict"]
+    strict = params.regions["strict"]
+    region = strict.model_copy(update={"face": strict.face.model_copy(update={"dilation": 0.15})})
     found = Detections.of([[38, 10, 58, 30]], 0.9, FACE)
     assert areas_to_hide(found, region, 60, 40, wraps=True).tolist() == [[35, 7, 60, 33], [0, 7, 1, 33]]
     assert areas_to_hide(found, region, 60, 40).tolist() == [[35, 7, 60, 33]]
