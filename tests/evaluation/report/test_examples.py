@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from components.dataset.labels import LabelledImage
 from components.detections import CLASS_NAMES, FACE, LICENSE_PLATE, Detections
@@ -55,7 +56,8 @@ def test_false_blurs_are_told_by_complete_labels_alone(params: Params) -> None:
         ("b", "license_plate", 0.5),
         ("a", "face", 0.4),
     ]
-    assert blurs[0].picture_share > blurs[1].picture_share > 0.04
+    grown = 1 + 2 * params.regions["strict"].face.dilation
+    assert [blur.picture_share for blur in blurs] == pytest.approx([(side * grown / 400) ** 2 for side in (120, 80)])
 
 
 def test_compared_pictures_come_from_every_source() -> None:
