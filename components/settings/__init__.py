@@ -20,6 +20,7 @@ from components.settings.blurring import ClassRule, Encoding, Obfuscation, Readi
 from components.settings.dataset import Dataset, LabelledSet
 from components.settings.detection import Detection, Panorama, PerClass, PixelsPerClass, SafetyCheck, Scales
 from components.settings.gate import Gate, LeastRecall
+from components.settings.retraining import Backfill, Shadow
 from components.settings.running import Batch, Daily, Registration
 from components.settings.training import (
     CheckpointChoice,
@@ -37,6 +38,7 @@ from components.settings.verifier import FAMILIES, CropVariation, Family, Propos
 __all__ = [
     "FAMILIES",
     "PROJECT_ROOT",
+    "Backfill",
     "Batch",
     "CheckpointChoice",
     "ClassRule",
@@ -69,6 +71,7 @@ __all__ = [
     "Registration",
     "SafetyCheck",
     "Scales",
+    "Shadow",
     "Share",
     "Sweep",
     "Teachers",
@@ -82,7 +85,7 @@ __all__ = [
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 # They decide which model there is, not what a model and a region do: a manifest names the model's version beside them.
-_OF_TRAINING = {"training", "verifier", "optimisation", "sweep", "profiles", "dataset", "gate"}
+_OF_TRAINING = {"training", "verifier", "optimisation", "sweep", "profiles", "dataset", "gate", "shadow", "backfill"}
 
 
 class Params(Frozen):
@@ -104,6 +107,8 @@ class Params(Frozen):
     dataset: Dataset
     gate: Gate
     daily: Daily
+    shadow: Shadow
+    backfill: Backfill
 
     @model_validator(mode="after")
     def _regions_exist(self) -> Params:
