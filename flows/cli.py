@@ -14,6 +14,8 @@ import typer
 from rich.markup import escape
 
 from components.errors import StreetveilError
+from flows.backfill_command import EPILOG as BACKFILL_EPILOG
+from flows.backfill_command import backfill_command
 from flows.evaluation import EPILOG, evaluate
 from flows.handcount import app as handcount
 from flows.terminal import err as _err
@@ -33,6 +35,7 @@ app.add_typer(quarantine, name="quarantine")
 app.add_typer(handcount, name="handcount")
 
 app.command(epilog=EPILOG)(evaluate)
+app.command("backfill", epilog=BACKFILL_EPILOG)(backfill_command)
 
 
 class Device(StrEnum):

@@ -13,8 +13,9 @@ from flows.serve import deployments
 
 def test_the_nightly_run_comes_at_one_and_never_twice_at_once() -> None:
     """The deployment that `streetveil serve` serves runs at 01:00 in a named zone, one at a time, others waiting."""
-    (nightly,) = deployments(PROJECT_ROOT / "prefect.yaml")
-    assert (nightly.flow_name, nightly.name) == ("daily-blur", "nightly")
+    served = {deployment.name: deployment for deployment in deployments(PROJECT_ROOT / "prefect.yaml")}
+    nightly = served["nightly"]
+    assert nightly.flow_name == "daily-blur"
     (schedule,) = nightly.schedules or []
     assert (schedule.schedule.cron, schedule.schedule.timezone) == ("0 1 * * *", "Europe/Berlin")  # type: ignore[union-attr]
     assert nightly.concurrency_limit == 1
