@@ -45,7 +45,8 @@ def backfill_command(
     from flows.one_folder import current_champion, default_workers
 
     with errors_in_one_line(), err.status("looking again; an interrupted look goes on when it is called again"):
-        params, where = load_params(), device.value
+        params = load_params()
+        where = device.value
         champion = current_champion(params, params.default_region, where)
         limits = Limits(limit or params.backfill.max_images, time.monotonic() + 3600 * params.backfill.max_hours)
         told = backfill_archive(
