@@ -20,7 +20,7 @@ from components.settings.blurring import ClassRule, Encoding, Obfuscation, Readi
 from components.settings.dataset import Dataset, LabelledSet
 from components.settings.detection import Detection, Panorama, PerClass, PixelsPerClass, SafetyCheck, Scales
 from components.settings.gate import Gate, LeastRecall
-from components.settings.retraining import Backfill, Shadow
+from components.settings.retraining import Backfill, Retraining, Shadow
 from components.settings.running import Batch, Daily, Registration
 from components.settings.training import (
     CheckpointChoice,
@@ -69,6 +69,7 @@ __all__ = [
     "Reading",
     "Region",
     "Registration",
+    "Retraining",
     "SafetyCheck",
     "Scales",
     "Shadow",
@@ -85,7 +86,7 @@ __all__ = [
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 # They decide which model there is, not what a model and a region do: a manifest names the model's version beside them.
-_OF_TRAINING = {"training", "verifier", "optimisation", "sweep", "profiles", "dataset", "gate", "shadow", "backfill"}
+_OF_TRAINING = {"training", "verifier", "optimisation", "sweep", "profiles", "dataset", "gate", "retraining", "shadow", "backfill"}
 
 
 class Params(Frozen):
@@ -107,6 +108,7 @@ class Params(Frozen):
     dataset: Dataset
     gate: Gate
     daily: Daily
+    retraining: Retraining
     shadow: Shadow
     backfill: Backfill
 

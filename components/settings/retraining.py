@@ -1,8 +1,12 @@
-"""What goes on around a model's renewal: the challenger's shadow, and the second look at what is published."""
+"""A model's renewal: the monthly loop, the challenger's shadow, and the second look at what is published."""
 
 from __future__ import annotations
 
-from components.settings.base import Count, Frozen, Positive, Share
+from typing import Annotated
+
+from pydantic import Field
+
+from components.settings.base import Count, Frozen, NotNegative, Positive, Share
 
 
 class Shadow(Frozen):
@@ -18,3 +22,19 @@ class Backfill(Frozen):
     folders: str
     max_images: Count
     max_hours: Positive
+
+
+class Retraining(Frozen):
+    """The monthly loop; see `params.yaml`."""
+
+    folder: str
+    profile: str
+    targets: Annotated[tuple[str, ...], Field(min_length=1)]
+    published: str
+    originals: str
+    sampled_days: Count
+    labels_wait_days: NotNegative
+    shadow_wait_days: NotNegative
+    review_wait_days: NotNegative
+    least_shadow_images: Count
+    check_s: Positive

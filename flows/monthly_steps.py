@@ -1,0 +1,280 @@
+"""The steps of the monthly loop and their order, without a server: each does its work once for each loop."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from components.batch.manifest import read_rows
+from components.batch.run import code_revision
+from components.batch.shadow import SHADOWS, compare, read_shadow
+from components.batch.storage import STATE_FOLDER, LocalStorage
+from components.dataset import versions
+from components.dataset.labelling import desk, sampling
+from components.dataset.labelling.labelled import sets
+from components.detection.bundle import ModelFile
+from components.errors import StreetveilError
+from components.evaluation.bias import bias
+from components.evaluation.gate import Overall, Verdict
+from components.evaluation.report.files import PAGE, VERDICT
+from components.evaluation.slices import MORE_OFTEN
+from components.loop_journal import LoopJournal, Result
+from components.registry import review
+from components.registry.models import CHAMPION, Registry
+from components.settings import Params
+from flows.evaluation_run import Candidate, candidate, evaluate_candidates
+
+STOPPED, PROMOTED, REJECTED, LEFT = "stopped by the gate", "promoted", "rejected", "left to the reviewer"
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """One loop under way.
+
+    Attributes:
+        journal: what is done.
+        project: the folder with `dvc.yaml` and `data`.
+        params: all settings.
+        registry: of models.
+        trained: the networks that a folder of the chain holds.
+        on_line: told of each line of the chain.
+    """
+
+    journal: LoopJournal
+    project: Path
+    params: Params
+    registry: Registry
+    trained: Callable[[Path], tuple[ModelFile, ...]]
+    on_line: Callable[[str], None] = lambda line: None
+
+    @property
+    def chain(self) -> Path:
+        """Where the chain leaves what it makes."""
+        return self.project / "data" / "chain" / self.params.retraining.profile
+
+    @property
+    def evaluation(self) -> Path:
+        """The folder of the report."""
+        return self.journal.folder / "evaluation"
+
+    def published(self) -> list[Path]:
+        """The latest published days, the latest last."""
+        settings = self.params.retraining
+        found = sorted(self.project.glob(settings.published.replace("{day}", "*")))
+        return [path for path in found if (path / STATE_FOLDER).is_dir()][-settings.sampled_days :]
+
+
+Do = Callable[[str, Callable[[Loop], Result]], Result]
+Wait = Callable[[str], None]
+
+
+def run_loop(loop: Loop, do: Do, wait: Wait) -> str:
+    """Take every step in its order.
+
+    Args:
+        loop: the loop.
+        do: does a step under a name, or tells what it came to before.
+        wait: comes back when `is_over` says so for a name, or a person does not want to wait any longer.
+
+    Returns:
+        What the loop has come to.
+    """
+    do("snapshot", take_snapshot)
+    if do("sample", draw)["images"]:
+        wait("labels")
+    do("labels", note_labels)
+    do("chain", reproduce)
+    do("evaluate", evaluate)
+    do("bias", find_bias)
+    do("drift", find_drift)
+    verdict = do("gate", judge)
+    do("register", register)
+    if verdict["overall"] == Overall.FAILED.value:
+        loop.journal.finish(STOPPED)
+        return STOPPED
+    wait("shadow")
+    do("shadow", note_shadow)
+    wait("review")
+    outcome = str(do("promote", promote)["outcome"])
+    loop.journal.finish(outcome)
+    return outcome
+
+
+def is_over(loop: Loop, what: str, now: datetime) -> bool:
+    """Whether what is waited for has come, or the time for it is over."""
+    until = loop.journal.fact(f"{what}_until")
+    return HAS_COME[what](loop) or (until is not None and now >= datetime.fromisoformat(until))
+
+
+def begin_wait(loop: Loop, what: str, now: datetime) -> datetime:
+    """Note that something is waited for; the time for it runs from the first call on.
+
+    Returns:
+        Until when.
+    """
+    known = loop.journal.fact(f"{what}_until")
+    days = getattr(loop.params.retraining, f"{what}_wait_days")
+    until = datetime.fromisoformat(known) if known else now + timedelta(days=days)
+    loop.journal.note(**{f"{what}_until": until.isoformat(), "waits_for": what})
+    return until
+
+
+def take_snapshot(loop: Loop) -> Result:
+    """Version what is labelled so far, and keep its labels beside the journal for the difference."""
+    places = sets(loop.params.labelling, loop.project)
+    before = loop.journal.folder / "before"
+    shutil.rmtree(before, ignore_errors=True)
+    for place in places:
+        (before / place.name).mkdir(parents=True)
+        shutil.copy(place / "labels.json", before / place.name)
+    return {"data_revision": _snapshot(loop)}
+
+
+def draw(loop: Loop) -> Result:
+    """Draw pictures for people to label; none if nothing is published."""
+    folders, settings = loop.published(), loop.params.labelling
+    if not folders:
+        return {"sample": None, "images": 0, "reasons": {}}
+    originals = loop.project / loop.params.retraining.originals
+    sample = sampling.draw_sample(
+        folders, originals, settings, loop.journal.key, params=loop.params, project=loop.project
+    )
+    reasons = Counter(image.reason for image in sample.images)
+    return {"sample": sample.sample_id, "images": len(sample.images), "reasons": dict(reasons)}
+
+
+def note_labels(loop: Loop) -> Result:
+    """Version the labelled set again, with the difference that people's labels make."""
+    sample = (loop.journal.result("sample") or {}).get("sample")
+    state = desk.state(_desk(loop, sample)) if sample else "none"
+    revision = _snapshot(loop)
+    after = loop.project / loop.params.labelling.labelled
+    told = str(versions.difference(loop.journal.folder / "before", after)) if after.is_dir() else ""
+    return {"labels": state, "data_revision": revision, "difference": told}
+
+
+def reproduce(loop: Loop) -> Result:
+    """Let DVC recompute what has changed."""
+    versions.reproduce(loop.params.retraining.targets, loop.project, loop.on_line)
+    return {"networks": {file.path.name: file.sha256 for file in loop.trained(loop.chain)}}
+
+
+def evaluate(loop: Loop) -> Result:
+    """Measure the new model and the champion on the same frozen test pictures; the report says what each came to."""
+    test = loop.chain / "prepared"
+    new = Candidate("own", "the new model", loop.trained(loop.chain))
+    champion = candidate(f"models:/{loop.registry.name}@{CHAMPION}", loop.params)
+    report = evaluate_candidates([new, champion], test, "test", loop.evaluation, loop.params, champion=champion.key)
+    report.judged.objects.to_csv(loop.evaluation / "objects.csv", index=False)
+    digest = hashlib.sha256((test / "test.json").read_bytes()).hexdigest()
+    return {"champion": champion.title, "test_sha256": digest, "test_images": report.images}
+
+
+def find_bias(loop: Loop) -> Result:
+    """Groups that the new model misses more often than all others together."""
+    import pandas as pd
+
+    objects = pd.read_csv(loop.evaluation / "objects.csv", keep_default_na=False, na_values=[""])
+    told = bias(objects)
+    (loop.evaluation / "bias.json").write_text(json.dumps(told, indent=1, ensure_ascii=False), encoding="utf-8")
+    return {"missed_more_often": list(_missed_more_often(told))}
+
+
+def find_drift(loop: Loop) -> Result:
+    """How far the last days are from what the champion was promoted on."""
+    return {}
+
+
+def judge(loop: Loop) -> Result:
+    """The gate's word on the new model."""
+    verdict = _verdict(loop)
+    return {"overall": verdict.overall.value, "passed": verdict.passed, "reasons": list(verdict.reasons)}
+
+
+def register(loop: Loop) -> Result:
+    """Register the new model as @challenger, once for this loop."""
+    data = (loop.journal.result("labels") or {})["data_revision"]
+    provenance = review.Provenance(
+        data_revision=data, git_revision=code_revision(), params_sha256=loop.params.sha256()
+    )
+    version = review.register_challenger(
+        loop.registry, loop.trained(loop.chain), _verdict(loop), provenance, loop.evaluation / PAGE, loop.journal.key
+    )
+    return {"version": version}
+
+
+def note_shadow(loop: Loop) -> Result:
+    """What the nights since have said of the new model beside the champion."""
+    version = _version(loop)
+    told = [comparison for folder in loop.published() if (comparison := _shadow(folder, version)) is not None]
+    return {"images": sum(one.images for one in told), "nights": [asdict(one) for one in told]}
+
+
+def promote(loop: Loop) -> Result:
+    """Do what the reviewer has decided."""
+    version = _version(loop)
+    review.promote_approved(loop.registry)
+    status = review.show(loop.registry, version).review_status
+    if loop.registry.bundle(CHAMPION).version == version:
+        return {"outcome": PROMOTED, "review_status": status}
+    return {"outcome": REJECTED if status == "rejected" else LEFT, "review_status": status}
+
+
+def _labels_have_come(loop: Loop) -> bool:
+    sample = (loop.journal.result("sample") or {}).get("sample")
+    return sample is None or desk.state(_desk(loop, sample)) != "waiting"
+
+
+def _shadow_has_come(loop: Loop) -> bool:
+    told = note_shadow(loop)
+    return told["images"] >= loop.params.retraining.least_shadow_images or _review_has_come(loop)
+
+
+def _review_has_come(loop: Loop) -> bool:
+    return review.show(loop.registry, _version(loop)).review_status != "pending"
+
+
+HAS_COME: dict[str, Callable[[Loop], bool]] = {
+    "labels": _labels_have_come,
+    "shadow": _shadow_has_come,
+    "review": _review_has_come,
+}
+
+
+def _snapshot(loop: Loop) -> str:
+    return versions.snapshot(sets(loop.params.labelling, loop.project), loop.project)
+
+
+def _desk(loop: Loop, sample: str) -> Path:
+    return desk.desk_of(sample, loop.params.labelling, loop.project)
+
+
+def _verdict(loop: Loop) -> Verdict:
+    return Verdict.from_json((loop.evaluation / VERDICT).read_text(encoding="utf-8"))
+
+
+def _version(loop: Loop) -> str:
+    return str((loop.journal.result("register") or {})["version"])
+
+
+def _shadow(published: Path, version: str) -> Any:
+    if not (published / SHADOWS / version).is_dir():
+        return None
+    storage = LocalStorage(published)
+    rows = read_rows(storage)
+    champion = Counter(row.model_version for row in rows.values()).most_common(1)[0][0]
+    return compare(rows, read_shadow(storage, version), champion, version, {})
+
+
+def _missed_more_often(told: dict[str, Any]) -> Iterable[str]:
+    for class_name, attributes in told.items():
+        for attribute, values in attributes.items():
+            if isinstance(values, dict):
+                yield from (f"{class_name} {attribute}={value}" for value, row in values.items() if row["verdict"] == MORE_OFTEN)
