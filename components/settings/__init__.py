@@ -20,6 +20,7 @@ from components.settings.blurring import ClassRule, Encoding, Obfuscation, Readi
 from components.settings.dataset import Dataset, LabelledSet
 from components.settings.detection import Detection, Panorama, PerClass, PixelsPerClass, SafetyCheck, Scales
 from components.settings.gate import Gate, LeastRecall
+from components.settings.labelling import Budgets, Labelling
 from components.settings.running import Batch, Daily, Registration
 from components.settings.training import (
     CheckpointChoice,
@@ -38,6 +39,7 @@ __all__ = [
     "FAMILIES",
     "PROJECT_ROOT",
     "Batch",
+    "Budgets",
     "CheckpointChoice",
     "ClassRule",
     "Count",
@@ -51,6 +53,7 @@ __all__ = [
     "Frozen",
     "Gate",
     "LabelledSet",
+    "Labelling",
     "LeastRecall",
     "Light",
     "NotNegative",
@@ -82,7 +85,7 @@ __all__ = [
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 # They decide which model there is, not what a model and a region do: a manifest names the model's version beside them.
-_OF_TRAINING = {"training", "verifier", "optimisation", "sweep", "profiles", "dataset", "gate"}
+_OF_TRAINING = {"training", "verifier", "optimisation", "sweep", "profiles", "dataset", "gate", "labelling"}
 
 
 class Params(Frozen):
@@ -102,6 +105,7 @@ class Params(Frozen):
     profiles: dict[str, Profile]
     registry: Registration
     dataset: Dataset
+    labelling: Labelling
     gate: Gate
     daily: Daily
 
