@@ -114,12 +114,13 @@ def _unmatched(image: PublishedImage, shadow: PublishedImage | None) -> float:
     for name in CLASS_NAMES:
         ours, theirs = ([p for p in seen.proposals if p.is_blurred and p.class_name == name] for seen in (image, shadow))
         same = iou(_boxes(ours), _boxes(theirs)) >= _SAME_OBJECT_IOU
-        alone += [_last_word(p) for p, matched in zip(ours, same.any(axis=1), strict=True) if not matched]
-        alone += [_last_word(p) for p, matched in zip(theirs, same.any(axis=0), strict=True) if not matched]
+        alone += [last_word(p) for p, matched in zip(ours, same.any(axis=1), strict=True) if not matched]
+        alone += [last_word(p) for p, matched in zip(theirs, same.any(axis=0), strict=True) if not matched]
     return max(alone)
 
 
-def _last_word(proposal: Proposed) -> float:
+def last_word(proposal: Proposed) -> float:
+    """How sure the surest look was."""
     told = (proposal.secondary_confidence, proposal.stage2_confidence, proposal.stage1_confidence)
     return max(confidence for confidence in told if confidence is not None)
 
