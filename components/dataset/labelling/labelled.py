@@ -1,4 +1,4 @@
-"""The set that our own people label: pictures and `labels.json`, in one folder for what chance drew and one for the rest.
+"""What our own people have labelled: pictures and `labels.json`, in a folder for what chance drew and one for the rest.
 
 What active learning chose never tests a model, so the two are sets of their own in `params.yaml` (`dataset.own_sets`).
 Pictures are written first and the labels that name them replace the old ones at once: whoever is interrupted leaves the
@@ -83,7 +83,9 @@ def _land(answers: Iterable[Answer], sample: Sample, desk: Path, place: Path) ->
             images[path] = _labelled(answer, sample, path)
         write_whole(file, labels_text(images[path] for path in sorted(images)))
     except OSError as error:
-        raise StreetveilError(f"{error.filename or place}: {error.strerror}; labels are as before, import again") from error
+        raise StreetveilError(
+            f"{error.filename or place}: {error.strerror}; labels are as before, import again"
+        ) from error
 
 
 def _put(source: Path, target: Path) -> None:

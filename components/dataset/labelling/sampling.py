@@ -118,7 +118,7 @@ def _rules(
 def _drawn_before(settings: Labelling, project: Path) -> dict[str, bool]:
     """The originals of earlier samples, by hash, and whether they were drawn blindly.
 
-    What was only chosen can be drawn blindly later: left out, it would bias the estimate. The split keeps the two apart.
+    What was only chosen can be drawn blindly later: left out, it would bias the estimate. The split keeps both apart.
     """
     before: dict[str, bool] = {}
     for file in sorted(desk.records(settings, project).glob("*.json")):

@@ -140,7 +140,7 @@ def _ending(picture: Picture) -> str:
 
 
 def _for_tools(original: _Original) -> bytes:
-    """JPEG as it is. No labelling tool shows TIFF, and few turn PNG and WebP upright: those become PNG, without loss."""
+    """JPEG as it is. No tool shows TIFF, and few turn PNG and WebP upright: those become PNG, without loss."""
     picture = original.picture
     if picture.format == "JPEG" or (picture.format in _ENDINGS and picture.orientation == 1):
         return original.content
