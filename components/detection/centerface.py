@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from components.detection.detector import checked
-from components.detection.onnx_runtime import Device, Session
+from components.detection.onnx_runtime import Device
+from components.detection.runtime import runtime_for
 from components.detections import Detections, clip
 from components.imaging.reading import Pixels
 
@@ -27,7 +28,7 @@ class CenterFace:
     def __init__(self, model_bytes: bytes, class_id: int, device: Device = "cpu", name: str = "centerface") -> None:
         self.name = name
         self.class_ids = (class_id,)
-        self._session = Session(name, model_bytes, device, free_inputs={"input.1": ("n", 3, "h", "w")})
+        self._runtime = runtime_for(name, model_bytes, device, {"input.1": ("n", 3, "h", "w")})
 
     def detect(self, pixels: Pixels, threshold: float) -> Detections:
         """Find faces; see `Detector.detect`. The picture is padded, never scaled."""
@@ -35,7 +36,7 @@ class CenterFace:
         padded = np.zeros((_ceil(height), _ceil(width), 3), np.float32)
         padded[:height, :width] = pixels
         blob = padded.transpose(2, 0, 1)[None]
-        raw = self._session.run(blob, (_HEATMAP, _SCALE, _OFFSET))
+        raw = self._runtime.run(blob, (_HEATMAP, _SCALE, _OFFSET))
         rows, columns = padded.shape[0] // _STRIDE_PX, padded.shape[1] // _STRIDE_PX
         heatmap, scale, offset = (
             checked(self.name, output, (1, channels, rows, columns))[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any
 
@@ -26,13 +26,22 @@ class OpenVinoSession:
     Args:
         name: for error messages.
         model_bytes: the ONNX file's bytes, in float or with 8-bit nodes (QDQ); nothing else is read.
+        free_inputs: input name to dimension names, for exports whose fixed dimensions are to be freed.
         threads: cores for one picture; one process per core is faster than threads.
     """
 
-    def __init__(self, name: str, model_bytes: bytes, threads: int = 1) -> None:
+    def __init__(
+        self,
+        name: str,
+        model_bytes: bytes,
+        free_inputs: Mapping[str, Sequence[str | int]] | None = None,
+        threads: int = 1,
+    ) -> None:
         self.name = name
         try:
-            network = _network(self_contained(name, model_bytes, {}))
+            network = _network(self_contained(name, model_bytes, free_inputs or {}))
+            if not network.inputs:
+                raise ModelError(f"{name}: not a usable ONNX file (it looks at nothing)")
             self.output_names: list[str] = [output.any_name for output in network.outputs]
             self._compiled = _compiled(network, threads)
             self._request = self._compiled.create_infer_request()

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
-
 import numpy as np
 from numpy.typing import NDArray
 
 from components.detection.detector import checked
-from components.detection.onnx_runtime import Device, Session, resolve_device
-from components.detection.openvino_runtime import OpenVinoSession, is_installed
+from components.detection.onnx_runtime import Device
+from components.detection.runtime import Runtime, runtime_for
 from components.detections import CLASS_NAMES, Detections, clip
 from components.imaging.reading import Pixels
 
 _MULTIPLE_PX = 32  # the network halves five times
 _PADDING_GREY = 114  # what the network saw around its pictures in training
 _OUTPUT = "found"
-
-
-class Runtime(Protocol):
-    """What runs a network."""
-
-    def run(self, blob: NDArray, outputs: Sequence[str]) -> list[NDArray]:
-        """The named outputs for one batch [n, c, h, w]."""
-        ...
 
 
 class Street:
@@ -64,18 +53,6 @@ def padded(pixels: Pixels) -> NDArray[np.float32]:
     for channel in range(3):  # plane by plane is twice as fast as all at once
         blob[channel, :height, :width] = pixels[..., channel]
     return blob
-
-
-def runtime_for(name: str, model_bytes: bytes, device: Device = "cpu") -> Runtime:
-    """OpenVINO on a CPU if it is installed, else ONNX Runtime.
-
-    Raises:
-        ModelError: the bytes are no usable network.
-        StreetveilError: there is no such device.
-    """
-    if resolve_device(device) == "cpu" and is_installed():
-        return OpenVinoSession(name, model_bytes)
-    return Session(name, model_bytes, device)
 
 
 def _ceil(side_px: int) -> int:

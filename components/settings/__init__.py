@@ -21,6 +21,7 @@ from components.settings.dataset import Dataset, LabelledSet
 from components.settings.detection import Detection, Panorama, PerClass, PixelsPerClass, SafetyCheck, Scales
 from components.settings.gate import Gate, LeastRecall
 from components.settings.retraining import Backfill, Retraining, Shadow
+from components.settings.labelling import Budgets, Labelling
 from components.settings.running import Batch, Daily, Registration
 from components.settings.training import (
     CheckpointChoice,
@@ -40,6 +41,7 @@ __all__ = [
     "PROJECT_ROOT",
     "Backfill",
     "Batch",
+    "Budgets",
     "CheckpointChoice",
     "ClassRule",
     "Count",
@@ -53,6 +55,7 @@ __all__ = [
     "Frozen",
     "Gate",
     "LabelledSet",
+    "Labelling",
     "LeastRecall",
     "Light",
     "NotNegative",
@@ -86,7 +89,10 @@ __all__ = [
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 # They decide which model there is, not what a model and a region do: a manifest names the model's version beside them.
-_OF_TRAINING = {"training", "verifier", "optimisation", "sweep", "profiles", "dataset", "gate", "retraining", "shadow", "backfill"}
+_OF_TRAINING = {
+    "training", "verifier", "optimisation", "sweep", "profiles", "dataset", "labelling", "gate", "retraining", "shadow",
+    "backfill",
+}  # fmt: skip
 
 
 class Params(Frozen):
@@ -106,6 +112,7 @@ class Params(Frozen):
     profiles: dict[str, Profile]
     registry: Registration
     dataset: Dataset
+    labelling: Labelling
     gate: Gate
     daily: Daily
     retraining: Retraining

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.detection.cascade import Cascade
-from components.detection.street import Runtime, Street, runtime_for
+from components.detection.runtime import Runtime, runtime_for
+from components.detection.street import Street
 from components.imaging.reading import decode
 from components.settings import Params, PositiveWeight, Training, load_params
 from components.training.checkpoint import read_arrays

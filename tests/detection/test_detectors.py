@@ -43,10 +43,20 @@ def onnx_of(
 
 
 def answering(outputs: dict[str, NDArray], input_name: str, side_px: int, input_type: int = TensorProto.FLOAT) -> bytes:
-    """A network that gives the same answer to every picture."""
+    """A network that gives the same answer to every picture, of which it reads that nothing is darker than black."""
     kinds = {name: helper.np_dtype_to_tensor_dtype(value.dtype) for name, value in outputs.items()}
-    nodes = [helper.make_node("Identity", [f"{name}_value"], [name]) for name in outputs]
-    constants = {f"{name}_value": value for name, value in outputs.items()}
+    constants = {f"{name}_value": value for name, value in outputs.items()} | {"black": np.zeros((), np.float32)}
+    nodes = [
+        helper.make_node("Cast", [input_name], ["picture"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMin", ["picture"], ["darkest"], keepdims=0),
+        helper.make_node("Min", ["darkest", "black"], ["nothing"]),
+    ]
+    for name, kind in kinds.items():
+        nodes.append(helper.make_node("Cast", ["nothing"], [f"{name}_nothing"], to=kind))
+        if kind == TensorProto.BOOL:
+            nodes.append(helper.make_node("Or", [f"{name}_value", f"{name}_nothing"], [name]))
+        else:
+            nodes.append(helper.make_node("Add", [f"{name}_value", f"{name}_nothing"], [name]))
     return onnx_of(nodes, kinds, constants, {input_name: (input_type, [1, 3, side_px, side_px])})
 
 

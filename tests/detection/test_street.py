@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-import components.detection.street as street
 from components.detection.onnx_runtime import Session
 from components.detection.openvino_runtime import OpenVinoSession
 from components.detection.street import Street, padded
@@ -88,24 +87,6 @@ def test_both_runtimes_find_the_same(network: bytes) -> None:
         np.testing.assert_allclose(left.xyxy, right.xyxy, atol=0.01)
         np.testing.assert_allclose(left.confidence, right.confidence, atol=1e-4)
         assert left.confidence.std() > 0.01
-
-
-@pytest.mark.parametrize(("installed", "kind"), [(True, OpenVinoSession), (False, Session)])
-def test_openvino_is_used_where_it_is_installed(
-    installed: bool, kind: type, network: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On a CPU the faster runtime is taken if it can be imported, else the one that is always there."""
-    monkeypatch.setattr(street, "is_installed", lambda: installed)
-    assert type(street.runtime_for("street", network)) is kind
-
-
-def test_a_gpu_is_asked_for_by_onnx_runtime(network: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """OpenVINO never takes over what was to run on a GPU."""
-    asked = []
-    monkeypatch.setattr(street, "resolve_device", lambda device: "cuda")
-    monkeypatch.setattr(street, "Session", lambda *given: asked.append(given))
-    street.runtime_for("street", network, "auto")
-    assert asked == [("street", network, "auto")]
 
 
 @pytest.mark.parametrize(

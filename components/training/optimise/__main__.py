@@ -19,7 +19,8 @@ import torch
 from components.dataset.labels import LabelledImage
 from components.detection.onnx_runtime import Session
 from components.detection.openvino_runtime import OpenVinoSession, is_installed
-from components.detection.street import Runtime, padded
+from components.detection.runtime import Runtime
+from components.detection.street import padded
 from components.detections import CLASS_NAMES
 from components.errors import StreetveilError
 from components.imaging.reading import Pixels, decode

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.dataset.labels import LabelledImage
-from components.detection.street import Runtime, Street
+from components.detection.runtime import Runtime
+from components.detection.street import Street
 from components.detections import CLASS_NAMES
 from components.errors import StreetveilError
 from components.imaging.reading import Pixels

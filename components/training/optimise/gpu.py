@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from numpy.typing import NDArray
 
 from components.detection.onnx_runtime import Session
-from components.detection.street import Runtime
+from components.detection.runtime import Runtime
 
 _TENSORRT, _CUDA = "TensorrtExecutionProvider", "CUDAExecutionProvider"
 
