@@ -40,22 +40,12 @@ def backfill_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Look again at published images with the champion, and hide what older versions have missed."""
-    from components.batch.backfill import Limits, backfill_archive
-    from components.settings import load_params
-    from flows.one_folder import current_champion, default_workers
-
     with errors_in_one_line(), err.status("looking again; an interrupted look goes on when it is called again"):
-        params = load_params()
-        where = device.value
-        champion = current_champion(params, params.default_region, where)
-        limits = Limits(limit or params.backfill.max_images, time.monotonic() + 3600 * params.backfill.max_hours)
-        told = backfill_archive(
-            published, champion.bundle, params, limits, workers=workers or default_workers(where), device=where
-        )
+        told, version = _look_again(published, limit, device, workers)
     if as_json:
         typer.echo(json.dumps(asdict(told), indent=2, ensure_ascii=False))
     else:
-        out.print(markdown({published.name: told}, champion.bundle.version), highlight=False, soft_wrap=True)
+        out.print(markdown({published.name: told}, version), highlight=False, soft_wrap=True)
     raise typer.Exit(HELD_BACK_STATUS if told.held_back or told.faults else 0)
 
 
@@ -75,3 +65,16 @@ def markdown(told: dict[str, Backfill], version: str) -> str:
         lines.append("| nothing to do | | | | | | | |")
     trouble = [(path, why) for one in told.values() for path, why in (one.held_back | one.faults).items()]
     return "\n".join([*lines, *(f"- `{path}`: {why}" for path, why in trouble[:1000])])
+
+
+def _look_again(published: Path, limit: int | None, device: Device, workers: int | None) -> tuple[Backfill, str]:
+    from components.batch.backfill import Limits, backfill_archive
+    from components.settings import load_params
+    from flows.one_folder import current_champion, default_workers
+
+    params = load_params()
+    bundle = current_champion(params, params.default_region, device.value).bundle
+    limits = Limits(limit or params.backfill.max_images, time.monotonic() + 3600 * params.backfill.max_hours)
+    processes = workers or default_workers(device.value)
+    told = backfill_archive(published, bundle, params, limits, workers=processes, device=device.value)
+    return told, bundle.version

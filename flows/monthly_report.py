@@ -34,7 +34,9 @@ def chain_lines() -> Callable[[str], None]:
         if line.startswith(_STAGE):
             begun.append(line.removeprefix(_STAGE).rstrip("':"))
             stages = "\n".join(f"{number}. {stage}" for number, stage in enumerate(begun, 1))
-            create_markdown_artifact(f"# Stages of the chain\n\n{stages}\n\nThe last one is under way.", "monthly-stages")
+            create_markdown_artifact(
+                f"# Stages of the chain\n\n{stages}\n\nThe last one is under way.", "monthly-stages"
+            )
 
     return told
 

@@ -8,7 +8,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from components.dataset import versions
 from components.dataset.labelling import desk, sampling
 from components.dataset.labelling.labelled import sets
 from components.detection.bundle import ModelFile
-from components.errors import StreetveilError
 from components.evaluation.bias import bias
 from components.evaluation.gate import Overall, Verdict
 from components.evaluation.report.files import PAGE, VERDICT
@@ -201,9 +200,7 @@ def judge(loop: Loop) -> Result:
 def register(loop: Loop) -> Result:
     """Register the new model as @challenger, once for this loop."""
     data = (loop.journal.result("labels") or {})["data_revision"]
-    provenance = review.Provenance(
-        data_revision=data, git_revision=code_revision(), params_sha256=loop.params.sha256()
-    )
+    provenance = review.Provenance(data_revision=data, git_revision=code_revision(), params_sha256=loop.params.sha256())
     version = review.register_challenger(
         loop.registry, loop.trained(loop.chain), _verdict(loop), provenance, loop.evaluation / PAGE, loop.journal.key
     )
@@ -277,4 +274,5 @@ def _missed_more_often(told: dict[str, Any]) -> Iterable[str]:
     for class_name, attributes in told.items():
         for attribute, values in attributes.items():
             if isinstance(values, dict):
-                yield from (f"{class_name} {attribute}={value}" for value, row in values.items() if row["verdict"] == MORE_OFTEN)
+                worse = [value for value, row in values.items() if row["verdict"] == MORE_OFTEN]
+                yield from (f"{class_name} {attribute}={value}" for value in worse)

@@ -20,8 +20,8 @@ from components.settings.blurring import ClassRule, Encoding, Obfuscation, Readi
 from components.settings.dataset import Dataset, LabelledSet
 from components.settings.detection import Detection, Panorama, PerClass, PixelsPerClass, SafetyCheck, Scales
 from components.settings.gate import Gate, LeastRecall
-from components.settings.retraining import Backfill, Retraining, Shadow
 from components.settings.labelling import Budgets, Labelling
+from components.settings.retraining import Backfill, Retraining, Shadow
 from components.settings.running import Batch, Daily, Registration
 from components.settings.training import (
     CheckpointChoice,
