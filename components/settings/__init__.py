@@ -19,7 +19,7 @@ from components.settings.base import Count, Frozen, NotNegative, Positive, Share
 from components.settings.blurring import ClassRule, Encoding, Obfuscation, Reading, Region, Verification
 from components.settings.dataset import Dataset, LabelledSet
 from components.settings.detection import Detection, Panorama, PerClass, PixelsPerClass, SafetyCheck, Scales
-from components.settings.gate import Gate, LeastRecall
+from components.settings.gate import SLICES, Gate, Gates, Metric, bound_of
 from components.settings.running import Batch, Daily, Registration
 from components.settings.training import (
     CheckpointChoice,
@@ -37,6 +37,7 @@ from components.settings.verifier import FAMILIES, CropVariation, Family, Propos
 __all__ = [
     "FAMILIES",
     "PROJECT_ROOT",
+    "SLICES",
     "Batch",
     "CheckpointChoice",
     "ClassRule",
@@ -50,9 +51,10 @@ __all__ = [
     "Family",
     "Frozen",
     "Gate",
+    "Gates",
     "LabelledSet",
-    "LeastRecall",
     "Light",
+    "Metric",
     "NotNegative",
     "Obfuscation",
     "Optimisation",
@@ -76,6 +78,7 @@ __all__ = [
     "Verification",
     "VerifierTraining",
     "Views",
+    "bound_of",
     "load_params",
 ]
 
@@ -102,7 +105,7 @@ class Params(Frozen):
     profiles: dict[str, Profile]
     registry: Registration
     dataset: Dataset
-    gate: Gate
+    gate: Gates
     daily: Daily
 
     @model_validator(mode="after")
