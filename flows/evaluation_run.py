@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,10 @@ from components.detection.shipped import peer_files
 from components.errors import StreetveilError
 from components.evaluation.looks import Look, seen_by
 from components.evaluation.report.charts import MOST_MODELS
-from components.evaluation.report.files import METRICS, PAGE, SLICES, report_figures, write_report
+from components.evaluation.report.files import METRICS, PAGE, SLICES, VERDICT, report_figures, write_report
 from components.evaluation.report.report import PEERS_TITLE, About, ModelReport, Report, Subject, build_report, hashes
 from components.evaluation.sightings import read_sightings
-from components.registry.models import Registry
+from components.registry.models import CHAMPION, Registry
 from components.registry.references import PEERS, Reference, parse_reference
 from components.settings import PROJECT_ROOT, Params
 
@@ -64,14 +65,14 @@ def evaluate_models(
     truth = labelled(data, part)
     subjects = [_seen(one, truth, params, folder.with_name(f"{folder.name}.work")) for one in candidates]
     about = About(_shown(data), part if data.is_dir() else "all", region_name, settings_sha256)
-    report = build_report(subjects, truth, params, about)
+    report = build_report(subjects, truth, params, about, _champion_of(candidates))
     write_report(report, params.gate, folder)
     figures = json.dumps(report_figures(report), indent=1, ensure_ascii=False)
     (folder / METRICS).write_text(figures + "\n", encoding="utf-8")
     for one, model in zip(candidates, report.models, strict=True):
         if log_to_mlflow and one.registered:
             registry = Registry.of(one.registered.name)
-            registry.log_report(one.registered.wanted, folder, (PAGE, METRICS, SLICES), _gate_figures(model))
+            registry.log_report(one.registered.wanted, folder, (PAGE, METRICS, SLICES, VERDICT), _gate_figures(model))
     return report
 
 
@@ -105,7 +106,19 @@ def _seen(one: Candidate, truth: Sequence[LabelledImage], params: Params, folder
 
 
 def _gate_figures(model: ModelReport) -> dict[str, float]:
-    return {f"gate.{row.key}": row.measured for row in model.gate.rows if row.measured is not None}
+    """By names that MLflow takes."""
+    return {
+        re.sub(r"[^\w.\- /]", "_", f"gate.{row.key}", flags=re.ASCII): row.measured
+        for row in model.gate.rows
+        if row.measured is not None
+    }
+
+
+def _champion_of(candidates: Sequence[Candidate]) -> str | None:
+    """The key of the one that is @champion, if it is among them: the others must not be worse than it."""
+    registered = [(one.key, one.registered) for one in candidates if one.registered]
+    champions = {name: Registry.of(name).aliases().get(CHAMPION) for name in {entry.name for _, entry in registered}}
+    return next((key for key, entry in registered if champions[entry.name] == entry.wanted), None)
 
 
 def _from_project(folder: Path) -> str:

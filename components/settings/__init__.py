@@ -19,7 +19,7 @@ from components.settings.base import Count, Frozen, NotNegative, Positive, Share
 from components.settings.blurring import ClassRule, Encoding, Obfuscation, Reading, Region, Verification
 from components.settings.dataset import Dataset, LabelledSet
 from components.settings.detection import Detection, Panorama, PerClass, PixelsPerClass, SafetyCheck, Scales
-from components.settings.gate import Gate, LeastRecall
+from components.settings.gate import SLICES, Gate, Gates, Metric, bound_of
 from components.settings.labelling import Budgets, Labelling
 from components.settings.retraining import Backfill, Retraining, Shadow
 from components.settings.running import Batch, Daily, Registration
@@ -39,6 +39,7 @@ from components.settings.verifier import FAMILIES, CropVariation, Family, Propos
 __all__ = [
     "FAMILIES",
     "PROJECT_ROOT",
+    "SLICES",
     "Backfill",
     "Batch",
     "Budgets",
@@ -54,10 +55,11 @@ __all__ = [
     "Family",
     "Frozen",
     "Gate",
+    "Gates",
     "LabelledSet",
     "Labelling",
-    "LeastRecall",
     "Light",
+    "Metric",
     "NotNegative",
     "Obfuscation",
     "Optimisation",
@@ -83,6 +85,7 @@ __all__ = [
     "Verification",
     "VerifierTraining",
     "Views",
+    "bound_of",
     "load_params",
 ]
 
@@ -113,7 +116,7 @@ class Params(Frozen):
     registry: Registration
     dataset: Dataset
     labelling: Labelling
-    gate: Gate
+    gate: Gates
     daily: Daily
     retraining: Retraining
     shadow: Shadow
