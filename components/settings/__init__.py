@@ -19,6 +19,7 @@ from components.settings.base import Count, Frozen, NotNegative, Positive, Share
 from components.settings.blurring import ClassRule, Encoding, Obfuscation, Reading, Region, Verification
 from components.settings.dataset import Dataset, LabelledSet
 from components.settings.detection import Detection, Panorama, PerClass, PixelsPerClass, SafetyCheck, Scales
+from components.settings.drift import Drift, LeastDistance
 from components.settings.gate import Gate, LeastRecall
 from components.settings.running import Batch, Daily, Registration
 from components.settings.training import (
@@ -45,12 +46,14 @@ __all__ = [
     "Daily",
     "Dataset",
     "Detection",
+    "Drift",
     "Encoding",
     "Environment",
     "Family",
     "Frozen",
     "Gate",
     "LabelledSet",
+    "LeastDistance",
     "LeastRecall",
     "Light",
     "NotNegative",
@@ -82,7 +85,7 @@ __all__ = [
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 # They decide which model there is, not what a model and a region do: a manifest names the model's version beside them.
-_OF_TRAINING = {"training", "verifier", "optimisation", "sweep", "profiles", "dataset", "gate"}
+_OF_TRAINING = {"training", "verifier", "optimisation", "sweep", "profiles", "dataset", "gate", "drift"}
 
 
 class Params(Frozen):
@@ -104,6 +107,7 @@ class Params(Frozen):
     dataset: Dataset
     gate: Gate
     daily: Daily
+    drift: Drift
 
     @model_validator(mode="after")
     def _regions_exist(self) -> Params:
