@@ -1,12 +1,16 @@
 """How soon drift is seen, and how often where there is none: a parametric model of days, manifests without pictures.
 
-    python -m benchmarks.drift [--days N] [--references N] [--images N]
+    python -m benchmarks.drift [--references N] [--days N] [--images N]
+
+Each reference is another one, with its own days after it, undisturbed or changed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import argparse
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +18,11 @@ from numpy.typing import NDArray
 
 from components.batch.manifest import SCHEMA
 from components.detections import CLASS_NAMES
+from components.evaluation.intervals import wilson
 from components.monitoring.distributions import DayProfile, profile_of
+from components.monitoring.drift import Level, compare
+from components.monitoring.reference import Reference, reference_of
+from components.settings import Drift, load_params
 
 _PROPOSAL = SCHEMA.field("proposals").type.value_type
 _MS = ("read_ms", "decode_ms", "detect_ms", "publish_ms", "verify_ms", "write_ms")
@@ -170,3 +178,66 @@ def _proposals(
 
 def _share(log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(1 / (1 + np.exp(-log_odds)))
+
+
+def levels(profiles: Sequence[DayProfile], settings: Drift) -> list[Level]:
+    """What each day after the reference's comes to."""
+    first = settings.reference_days
+    reference: Reference = reference_of(profiles[:first])
+    known = range(first, len(profiles))
+    return [compare(reference, profiles[: day + 1], settings).level for day in known]
+
+
+def delay_days(found: Sequence[Level], wanted: frozenset[Level]) -> int | None:
+    """On which day of a change it was told, 1 being its first; None if it never was."""
+    return next((day for day, level in enumerate(found, 1) if level in wanted), None)
+
+
+def _undisturbed(references: int, count: int, images: int, settings: Drift) -> None:
+    found: list[Level] = []
+    alarmed = 0
+    for seed in range(references):
+        profiles = list(islice(days(np.random.default_rng(seed), images), settings.reference_days + count))
+        of_reference = levels(profiles, settings)
+        alarmed += "alarm" in of_reference
+        found += of_reference
+    print(f"{references} references, {count} undisturbed days after each, {images} images a day")
+    for name, wanted in (("warning or alarm", {"warning", "alarm"}), ("alarm", {"alarm"})):
+        n = sum(level in wanted for level in found)
+        low, high = wilson(n, len(found)) or (0.0, 1.0)
+        print(f"| {name} | {n} of {len(found)} days | {n / len(found):.4f} | {low:.4f} to {high:.4f} |")
+    print(f"references with an alarm: {alarmed} of {references}")
+
+
+def _changed(name: str, references: int, count: int, images: int, settings: Drift) -> None:
+    delays: dict[str, list[float]] = {"warning": [], "alarm": []}
+    for seed in range(references):
+        rng = np.random.default_rng(1000 + seed)
+        stream = days(rng, images, CHANGES[name], settings.reference_days)
+        found = levels(list(islice(stream, settings.reference_days + count)), settings)
+        delays["warning"].append(delay_days(found, frozenset({"warning", "alarm"})) or np.inf)
+        delays["alarm"].append(delay_days(found, frozenset({"alarm"})) or np.inf)
+    cells = []
+    for of_level in delays.values():
+        low, median, high = np.quantile(of_level, [0, 0.5, 1], method="inverted_cdf")
+        cells.append(f"{median:.0f} ({low:.0f} to {high:.0f})")
+    print(f"| {name} | {' | '.join(cells)} | {sum(np.isfinite(delays['alarm']))} of {references} |", flush=True)
+
+
+def main() -> None:
+    """Print the figures as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--references", type=int, default=10)
+    parser.add_argument("--days", type=int, default=200)
+    parser.add_argument("--images", type=int, default=500)
+    given = parser.parse_args()
+    settings = load_params().drift
+    _undisturbed(given.references, given.days, given.images, settings)
+    print("\n| change | days to warning | days to alarm | alarmed within the days looked at |\n|---|---|---|---|")
+    for name in CHANGES:
+        count = 60 if name == "slow creep" else 10
+        _changed(name, given.references, count, given.images, settings)
+
+
+if __name__ == "__main__":
+    main()

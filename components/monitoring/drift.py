@@ -94,8 +94,10 @@ def compare(reference: Reference, current: DayProfile | Sequence[DayProfile], se
             f"model version {day.model_version} looked at {day.day}, the reference is of version "
             f"{reference.model_version}: compare with that version's own"
         )
-    tests, skipped = _tests(reference, day, settings)
-    lasting = _lasting(reference, days, settings)
+    last = [day for day in days[-settings.alarm_days :] if day.model_version == reference.model_version]
+    results = [_tests(reference, day, settings) for day in last]
+    tests, skipped = results[-1]
+    lasting = _lasting([tests for tests, _ in results], settings)
     judged = sorted((replace(test, level=_level(test, lasting, settings)) for test in tests), key=_conspicuous)
     levels: set[Level] = {test.level for test in judged}
     highest: Level = "alarm" if "alarm" in levels else "warning" if "warning" in levels or not judged else "none"
@@ -116,8 +118,11 @@ def _tests(reference: Reference, day: DayProfile, settings: Drift) -> tuple[list
         else:
             usual[name] = Usual(of_days, grid_of(name).positions)
     alpha = settings.error_rate / max(1, len(_TO_NORMAL) * len(usual))
-    tests = [_test(name, of, statistic, day, settings.alike_days, alpha) for name, of in usual.items()
-             for statistic in _TO_NORMAL]  # fmt: skip
+    tests = [
+        _test(name, usual[name], statistic, day, settings.alike_days, alpha)
+        for name in usual
+        for statistic in _TO_NORMAL
+    ]
     corrected = holm(np.array([test.p_value for test in tests]))
     return [replace(test, p_value=float(p)) for test, p in zip(tests, corrected, strict=True)], skipped
 
@@ -136,9 +141,8 @@ def _test(name: str, usual: Usual, statistic: str, day: DayProfile, alike_days: 
     freedom = independent - 1
     p_value = float(stats.t.sf((distance**power - known.mean()) / scale, freedom))
     limit = float(known.mean() + scale * stats.t.isf(alpha, freedom))
-    return Finding(
-        name, statistic, distance, limit ** (1 / power), p_value, int(counts.sum()), int(usual.pool.sum())
-    )  # fmt: skip
+    sizes = int(counts.sum()), int(usual.pool.sum())
+    return Finding(name, statistic, distance, limit ** (1 / power), p_value, *sizes)
 
 
 def holm(p_values: Numbers) -> Numbers:
@@ -161,15 +165,12 @@ def _is_beyond(test: Finding, settings: Drift, least: Mapping[str, float]) -> bo
     return test.p_value < settings.error_rate and test.distance >= least[test.statistic]
 
 
-def _lasting(reference: Reference, days: Sequence[DayProfile], settings: Drift) -> set[str]:
+def _lasting(tests: Sequence[Sequence[Finding]], settings: Drift) -> set[str]:
     """The distributions that were far apart on each of the last days, by either statistic."""
-    last = [day for day in days[-settings.alarm_days :] if day.model_version == reference.model_version]
-    if len(last) < settings.alarm_days:
+    if len(tests) < settings.alarm_days:
         return set()
     least = settings.alarm.model_dump()
-    far = [{test.name for test in _tests(reference, day, settings)[0] if _is_beyond(test, settings, least)}
-           for day in last]  # fmt: skip
-    return set.intersection(*far)
+    return set.intersection(*({test.name for test in of_day if _is_beyond(test, settings, least)} for of_day in tests))
 
 
 def _level(test: Finding, lasting: set[str], settings: Drift) -> Level:
