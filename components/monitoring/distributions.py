@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from components.batch.manifest import PUBLISHED
+from components.batch.manifest import PUBLISHED, manifest_paths, read_manifest
+from components.batch.storage import written_destination
 from components.detections import CLASS_NAMES
 from components.errors import StreetveilError
 
@@ -135,6 +137,16 @@ def profile_of(tables: Iterable[pa.Table], day: str) -> DayProfile:
         raise StreetveilError(f"{day}: no manifest lists a published image; drift is checked after the day's run")
     version, number = images.most_common(1)[0]
     return DayProfile(day, version, number, {name: tuple(of.tolist()) for name, of in counts[version].items()})
+
+
+def profile_of_folder(published: Path) -> DayProfile:
+    """Count a day from the folder that its run has written; the folder's name is the day's.
+
+    Raises:
+        StreetveilError: no run has written it, a manifest cannot be read, or nothing was published.
+    """
+    storage = written_destination(published)
+    return profile_of((read_manifest(storage, path) for path in manifest_paths(storage)), published.resolve().name)
 
 
 def _counted(table: pa.Table) -> dict[str, Counts]:

@@ -117,7 +117,7 @@ class Usual:
 
         Args:
             statistic: "psi" or "wasserstein".
-            values: as many as the day has that is to be judged. Of reference days with more, so many are drawn, since
+            values: as many as the day has that is to be judged. Where all reference days have more, so many are drawn, since
                 chance alone moves a small day farther.
         """
         others = self.pool - self.days
