@@ -151,7 +151,9 @@ def _proposals(
     size = street.size_px[class_id] * np.exp(0.75 * rng.normal(size=len(image)))
     seen = rng.random(len(image)) > 0.5 * (size < street.small_lost_below_px)
     light = -0.5 * ((brightness[image] - 118) / 50) ** 2
-    of_all = street.sureness + light + 0.35 * np.log2(size / street.size_px[class_id]) + 0.6 * rng.normal(size=len(size))
+    of_all = (
+        street.sureness + light + 0.35 * np.log2(size / street.size_px[class_id]) + 0.6 * rng.normal(size=len(size))
+    )
     truth = 1.6 if is_object else -1.6
     stage1 = _share(truth * 0.9 + of_all + 0.8 * rng.normal(size=len(size)))
     seen &= stage1 > 0.1

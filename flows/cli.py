@@ -14,6 +14,7 @@ import typer
 from rich.markup import escape
 
 from components.errors import StreetveilError
+from flows.drift import app as drift
 from flows.evaluation import EPILOG, evaluate
 from flows.handcount import app as handcount
 from flows.terminal import err as _err
@@ -31,6 +32,7 @@ app = typer.Typer(
 quarantine = typer.Typer(no_args_is_help=True, help="Images that were not published, and why.")
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(handcount, name="handcount")
+app.add_typer(drift, name="drift")
 
 app.command(epilog=EPILOG)(evaluate)
 

@@ -134,6 +134,14 @@ class Registry:
                 "it lies in its folder, use --no-log-to-mlflow to leave it there"
             ) from error
 
+    def version_of(self, wanted: str) -> str:
+        """The number of the version that an alias or a number names.
+
+        Raises:
+            StreetveilError: there is no such version.
+        """
+        return str(self._version(wanted).version)
+
     def attach(self, version: str, file: Path) -> None:
         """Let a file travel with a version, by its name; one of the same name is replaced.
 
