@@ -16,6 +16,7 @@ from rich.markup import escape
 from components.errors import StreetveilError
 from flows.backfill_command import EPILOG as BACKFILL_EPILOG
 from flows.backfill_command import backfill_command
+from flows.drift import app as drift
 from flows.evaluation import EPILOG, evaluate
 from flows.handcount import app as handcount
 from flows.terminal import err as _err
@@ -33,6 +34,7 @@ app = typer.Typer(
 quarantine = typer.Typer(no_args_is_help=True, help="Images that were not published, and why.")
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(handcount, name="handcount")
+app.add_typer(drift, name="drift")
 
 app.command(epilog=EPILOG)(evaluate)
 app.command("backfill", epilog=BACKFILL_EPILOG)(backfill_command)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CHAMPION, PREVIOUS = "champion", "previous"
 REPORT_FOLDER = "evaluation"  # of a run's artifacts
+_ATTACHED_FOLDER = "attached"
 _EXPERIMENT = "streetveil"
 _PYFUNC_CODE = Path(__file__).with_name("pyfunc_model.py")
 _FILE_TAGS = ("detector", "architecture", "classes", "role", "sha256", "source", "licence")
@@ -131,6 +132,55 @@ class Registry:
             raise StreetveilError(
                 f"the report cannot be logged to version {version} of {self.name} ({error}); "
                 "it lies in its folder, use --no-log-to-mlflow to leave it there"
+            ) from error
+
+    def version_of(self, wanted: str) -> str:
+        """The number of the version that an alias or a number names.
+
+        Raises:
+            StreetveilError: there is no such version.
+        """
+        return str(self._version(wanted).version)
+
+    def attach(self, version: str, file: Path) -> None:
+        """Let a file travel with a version, by its name; one of the same name is replaced.
+
+        Args:
+            version: its number, or an alias.
+            file: it must show nobody.
+
+        Raises:
+            StreetveilError: there is no such version, or the registry does not take the file.
+        """
+        mlflow, client = _mlflow(self.tracking_uri), self._client()
+        entry = self._version(version)
+        try:
+            client.log_artifact(entry.run_id, str(file), _ATTACHED_FOLDER)
+        except (mlflow.exceptions.MlflowException, OSError) as error:
+            raise StreetveilError(
+                f"{file.name} cannot be attached to version {version} of {self.name} ({error}); "
+                "see whether the registry can be written to, then try again"
+            ) from error
+
+    def fetch(self, version: str, name: str) -> Path | None:
+        """A file that travels with a version, on this machine; None if there is none of the name.
+
+        Args:
+            version: its number, or an alias.
+            name: as it was attached.
+
+        Raises:
+            StreetveilError: there is no such version, or the file is listed and cannot be fetched.
+        """
+        mlflow, client = _mlflow(self.tracking_uri), self._client()
+        run_id, path = self._version(version).run_id, f"{_ATTACHED_FOLDER}/{name}"
+        try:
+            if path not in {entry.path for entry in client.list_artifacts(run_id, _ATTACHED_FOLDER)}:
+                return None
+            return Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=path))
+        except (mlflow.exceptions.MlflowException, OSError) as error:
+            raise StreetveilError(
+                f"{name} of version {version} of {self.name} cannot be fetched ({error}); attach it again"
             ) from error
 
     def _version(self, wanted: str) -> Any:

@@ -19,6 +19,7 @@ from components.settings.base import Count, Frozen, NotNegative, Positive, Share
 from components.settings.blurring import ClassRule, Encoding, Obfuscation, Reading, Region, Verification
 from components.settings.dataset import Dataset, LabelledSet
 from components.settings.detection import Detection, Panorama, PerClass, PixelsPerClass, SafetyCheck, Scales
+from components.settings.drift import Drift, LeastDistance
 from components.settings.gate import SLICES, Gate, Gates, Metric, bound_of
 from components.settings.labelling import Budgets, Labelling
 from components.settings.retraining import Backfill, Retraining, Shadow
@@ -50,6 +51,7 @@ __all__ = [
     "Daily",
     "Dataset",
     "Detection",
+    "Drift",
     "Encoding",
     "Environment",
     "Family",
@@ -58,6 +60,7 @@ __all__ = [
     "Gates",
     "LabelledSet",
     "Labelling",
+    "LeastDistance",
     "Light",
     "Metric",
     "NotNegative",
@@ -94,7 +97,7 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 # They decide which model there is, not what a model and a region do: a manifest names the model's version beside them.
 _OF_TRAINING = {
     "training", "verifier", "optimisation", "sweep", "profiles", "dataset", "labelling", "gate", "retraining", "shadow",
-    "backfill",
+    "backfill", "drift",
 }  # fmt: skip
 
 
@@ -121,6 +124,7 @@ class Params(Frozen):
     retraining: Retraining
     shadow: Shadow
     backfill: Backfill
+    drift: Drift
 
     @model_validator(mode="after")
     def _regions_exist(self) -> Params:
