@@ -21,10 +21,14 @@ from components.dataset.labelling import desk, sampling
 from components.dataset.labelling.labelled import sets
 from components.detection.bundle import ModelFile
 from components.evaluation.bias import bias
+from components.evaluation.evaluate import of_export
 from components.evaluation.gate import Overall, Verdict
 from components.evaluation.report.files import PAGE, VERDICT
 from components.evaluation.slices import MORE_OFTEN
 from components.loop_journal import LoopJournal, Result
+from components.monitoring.drift import compare as compare_days
+from components.monitoring.history import History
+from components.monitoring.reference import REFERENCE_FILE, Reference
 from components.registry import review
 from components.registry.models import CHAMPION, Registry
 from components.settings import Params
@@ -168,9 +172,11 @@ def reproduce(loop: Loop) -> Result:
 def evaluate(loop: Loop) -> Result:
     """Measure the new model and the champion on the same frozen test pictures; the report says what each came to."""
     test = loop.chain / "prepared"
-    new = Candidate("own", "the new model", loop.trained(loop.chain))
+    # Under the name by which the chain has looked: what it saw is not looked at again.
+    new = Candidate("own", "the new model", loop.trained(loop.chain), further=of_export(loop.chain / "optimised"))
     champion = candidate(f"models:/{loop.registry.name}@{CHAMPION}", loop.params)
-    report = evaluate_candidates([new, champion], test, "test", loop.evaluation, loop.params, champion=champion.key)
+    work = loop.chain / "evaluation.work"
+    report = evaluate_candidates([new, champion], test, "test", loop.evaluation, loop.params, work=work)
     report.judged.objects.to_csv(loop.evaluation / "objects.csv", index=False)
     digest = hashlib.sha256((test / "test.json").read_bytes()).hexdigest()
     return {"champion": champion.title, "test_sha256": digest, "test_images": report.images}
@@ -187,8 +193,14 @@ def find_bias(loop: Loop) -> Result:
 
 
 def find_drift(loop: Loop) -> Result:
-    """How far the last days are from what the champion was promoted on."""
-    return {}
+    """How far the last day is from what the champion was promoted on, if that is known."""
+    version, history = loop.registry.version_of(CHAMPION), History(loop.project / loop.params.drift.folder)
+    stored = loop.registry.fetch(version, REFERENCE_FILE)
+    days = history.days(version, until=datetime.now(UTC).date().isoformat())
+    if stored is None or not days:
+        return {"level": "unknown", "day": None, "findings": []}
+    report = compare_days(Reference.from_json(stored.read_text(encoding="utf-8")), days, loop.params.drift)
+    return {"level": report.level, "day": report.day, "findings": [finding.name for finding in report.findings]}
 
 
 def judge(loop: Loop) -> Result:
