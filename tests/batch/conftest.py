@@ -8,9 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from components.batch import backfill, shadow, worker
 from components.batch.manifest import ImageRow
@@ -18,10 +16,9 @@ from components.batch.storage import LocalStorage, open_destination
 from components.batch.worker import WorkOrder
 from components.detection.bundle import Bundle
 from components.errors import ImageFault
-from components.registry.champion import Champion
 from components.settings import Params
-from flows.one_folder import blur_folder
-from tests.toy_model import model_file, scene, toy_onnx
+from tests.archives import publish_day, write_scenes
+from tests.toy_model import model_file, toy_onnx
 
 
 @pytest.fixture
@@ -74,19 +71,13 @@ def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
 def archive_made(tmp_path_factory: pytest.TempPathFactory, params: Params) -> tuple[Path, dict[str, int]]:
     """A day that a model has published which sees no plates: originals, outputs, and the plates of each picture."""
     folder = tmp_path_factory.mktemp("archive")
-    rng = np.random.default_rng(5)
-    plates = {}
-    for i in range(6):
-        pixels, _ = scene(rng, 200, 150, faces=i % 2, plates=i % 3)
-        (folder / "in").mkdir(exist_ok=True)
-        Image.fromarray(pixels).save(folder / "in" / f"{i}.jpg", quality=95)
-        plates[f"{i}.jpg"] = i % 3
+    shown = write_scenes(folder / "in", [(i % 2, i % 3) for i in range(6)], seed=5)
     (folder / "in" / "broken.jpg").write_bytes(b"no picture")
     magenta = model_file(folder / "models" / "magenta.onnx", toy_onnx((0.5, -1.0, 0.5)))
-    champion = Champion(Bundle("toy-detector", "1", (magenta,)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STREETVEIL_KEYS_DIR", str(folder / "keys"))
-        blur_folder(folder / "in", folder / "out", params, "eu", champion, workers=1)
+        publish_day(folder / "in", folder / "out", Bundle("toy-detector", "1", (magenta,)), params)
+    plates = {path: sum(box.class_name == "license_plate" for box in boxes) for path, boxes in shown.items()}
     return folder, plates
 
 
