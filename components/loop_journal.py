@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,7 +99,13 @@ class LoopJournal:
 
 def journals(folder: Path) -> list[LoopJournal]:
     """The journals of all loops, oldest first."""
-    return [LoopJournal(file) for file in sorted(folder.glob("*/journal.json"))]
+    found = [LoopJournal(file) for file in folder.glob("*/journal.json")]
+    return sorted(found, key=lambda journal: (journal.fact("begun_at"), journal.key))
+
+
+def new_key(today: date) -> str:
+    """A key that no other loop has, not even one whose folder was deleted."""
+    return f"{today.isoformat()}-{secrets.token_hex(4)}"
 
 
 @contextmanager
@@ -122,14 +129,9 @@ def open_loop(folder: Path, today: date, *, anew: bool = False) -> Iterator[Loop
         begun = [journal for journal in journals(folder) if not journal.is_finished]
         for journal in begun if anew else begun[:-1]:
             journal.finish("abandoned")
-        journal = begun[-1] if begun and not anew else LoopJournal(folder / _new_key(folder, today) / "journal.json")
+        journal = begun[-1] if begun and not anew else LoopJournal(folder / new_key(today) / "journal.json")
         journal.note()
         yield journal
-
-
-def _new_key(folder: Path, today: date) -> str:
-    keys = (today.isoformat() if number == 1 else f"{today.isoformat()}-{number:02}" for number in range(1, 100))
-    return next(key for key in keys if not (folder / key).exists())
 
 
 def _now() -> str:

@@ -1,7 +1,7 @@
 """`make demo-loop`: the whole monthly loop on rendered pictures, in a project of its own, with a scripted labeller.
 
-The project is a copy below `data/demo_loop`, so that neither your labelled sets nor your chain are touched; its model has a
-name of its own in your registry. Budgets are so small that its figures mean nothing.
+The project is a copy below `data/demo_loop`, so that neither your labelled sets nor your chain are touched; its model
+has a name of its own in your registry. Budgets are so small that its figures mean nothing.
 """
 
 from __future__ import annotations
@@ -121,8 +121,9 @@ def _label(console: Console) -> None:
 
 
 def _show(console: Console, outcome: str) -> int:
-    from components.registry.models import Registry
     from components.registry.review import pending
+
+    from components.registry.models import Registry
 
     waiting = pending(Registry.of(_MODEL))
     for one in waiting:

@@ -1,0 +1,48 @@
+"""What a loop has done is kept whole, found again, and asked for once."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from components.errors import StreetveilError
+from components.loop_journal import journals, open_loop
+
+DAY = date(2026, 12, 1)
+
+
+def test_a_begun_loop_is_gone_on_with_and_a_finished_one_is_not(tmp_path: Path) -> None:
+    """A step is done once for a loop, also by the next process; after its end, or anew, another key begins."""
+    done = []
+    for _ in range(2):
+        with open_loop(tmp_path, DAY) as journal:
+            assert journal.once("sample", lambda: done.append(1) or {"images": 3}) == {"images": 3}
+    assert done == [1]
+    with open_loop(tmp_path, DAY, anew=True) as other:
+        assert other.key != journal.key
+        assert other.result("sample") is None
+        other.finish("promoted")
+    with open_loop(tmp_path, DAY) as third:
+        assert third.key not in (journal.key, other.key)
+    assert [entry.key for entry in journals(tmp_path) if entry.is_finished] == sorted(
+        [journal.key, other.key], key=[entry.key for entry in journals(tmp_path)].index
+    )
+
+
+def test_a_step_that_fails_is_not_noted(tmp_path: Path) -> None:
+    """What a step came to is kept only when it came to its end."""
+    with open_loop(tmp_path, DAY) as journal:
+        with pytest.raises(ZeroDivisionError):
+            journal.once("chain", lambda: {"share": 1 / 0})
+        assert journal.result("chain") is None
+
+
+def test_two_processes_are_not_at_a_loop_at_once_and_damage_is_told(tmp_path: Path) -> None:
+    """A held loop is refused at once, and a damaged journal is an error that names the file."""
+    with open_loop(tmp_path, DAY) as journal, pytest.raises(StreetveilError, match="another run"):
+        open_loop(tmp_path, DAY).__enter__()
+    journal.file.write_text("{")
+    with pytest.raises(StreetveilError, match=r"journal\.json"), open_loop(tmp_path, DAY):
+        pass
