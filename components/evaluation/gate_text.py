@@ -124,3 +124,27 @@ def verdict_sentence(verdict: Verdict) -> str:
         f"Nothing failed, but {unknown} {of_all} could not be decided. Before this model is promoted, somebody has "
         "to accept that, by name."
     )
+
+
+def verdict_markdown(verdict: Verdict, characters: int) -> str:
+    """The sentence and the table, as a page that shows Markdown takes it; what is not passed comes first.
+
+    Args:
+        verdict: what it says.
+        characters: how long it may get; rows that do not fit are left out, and that is said.
+    """
+    lines = [
+        f"**Gate: {verdict.overall.value}.** {verdict_sentence(verdict)}", "",
+        "| requirement | asked | measured | champion | | rests on |", "|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    more = "| … | more in gate/verdict.html | | | | |"
+    for row in sorted(verdict.rows, key=lambda one: one.outcome.value == "passed"):
+        cells = (
+            row.title, bound_text(row), " ".join((value_text(row.metric, row.measured), interval_text(row))).strip(),
+            value_text(row.metric, row.champion), row.outcome.value, row.note,
+        )  # fmt: skip
+        line = f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"
+        if sum(map(len, [*lines, line, more])) + len(lines) + 2 > characters:
+            return "\n".join([*lines, more])
+        lines.append(line)
+    return "\n".join(lines)

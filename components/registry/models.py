@@ -7,7 +7,7 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,16 @@ from components.settings import Environment
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-CHAMPION, PREVIOUS = "champion", "previous"
+CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 REPORT_FOLDER = "evaluation"  # of a run's artifacts
 _ATTACHED_FOLDER = "attached"
 _EXPERIMENT = "streetveil"
 _PYFUNC_CODE = Path(__file__).with_name("pyfunc_model.py")
 _FILE_TAGS = ("detector", "architecture", "classes", "role", "sha256", "source", "licence")
+
+
+class AlreadyThereError(StreetveilError):
+    """Something of the name is in the registry already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +56,18 @@ class Registry:
         """Whether nothing was ever registered under the name."""
         return not self._client().search_registered_models(filter_string=f"name = '{self.name}'")
 
-    def register(self, files: Sequence[ModelFile], alias: str | None = None, description: str = "") -> str:
-        """Store files as a new version.
+    def register(
+        self, files: Sequence[ModelFile], alias: str | None = None, description: str = "",
+        tags: Mapping[str, str] | None = None, artifacts: Sequence[tuple[Path, str]] = (),
+    ) -> str:  # fmt: skip
+        """Store files as a new version, which is there as a whole or not at all.
 
         Args:
             files: the networks; each is verified against its hash and copied.
             alias: an alias for the new version, such as "champion".
             description: what a reviewer reads first.
+            tags: what else is to be known of the version.
+            artifacts: files or folders that are kept beside it, each with the folder that they go to.
 
         Returns:
             The new version.
@@ -75,11 +84,13 @@ class Registry:
             file.read()
         with mlflow.start_run(experiment_id=self._experiment(client), run_name=f"register {self.name}") as run:
             info = self._log(files)
+            for path, folder in artifacts:
+                (client.log_artifacts if path.is_dir() else client.log_artifact)(run.info.run_id, str(path), folder)
         if self.is_empty():
             client.create_registered_model(self.name, description="Finds faces and licence plates in street imagery.")
-        tags = {f"{file.path.name}.{tag}": getattr(file, tag) for file in files for tag in _FILE_TAGS}
+        of_files = {f"{file.path.name}.{tag}": getattr(file, tag) for file in files for tag in _FILE_TAGS}
         version = client.create_model_version(
-            self.name, info.model_uri, run.info.run_id, tags=tags, description=description
+            self.name, info.model_uri, run.info.run_id, tags={**of_files, **(tags or {})}, description=description
         ).version
         if alias:
             client.set_registered_model_alias(self.name, alias, version)
@@ -108,6 +119,33 @@ class Registry:
     def set_alias(self, alias: str, version: str) -> None:
         """Point an alias at a version."""
         self._client().set_registered_model_alias(self.name, alias, version)
+
+    def aliases(self) -> dict[str, str]:
+        """Every alias with the number of the version that it points at; none where nothing is registered."""
+        with self.connected(f"the aliases of {self.name} cannot be read") as client:
+            told = {} if self.is_empty() else client.get_registered_model(self.name).aliases
+            return {alias: str(version) for alias, version in told.items()}
+
+    @contextlib.contextmanager
+    def connected(self, doing: str) -> Iterator[MlflowClient]:
+        """MLflow's client, whose errors are told in one line.
+
+        Args:
+            doing: what is done with it, such as "version 3 cannot be read".
+
+        Raises:
+            AlreadyThereError: what is to be made has been made already.
+            StreetveilError: anything else that MLflow cannot do.
+        """
+        mlflow = _mlflow(self.tracking_uri)
+        try:
+            yield self._client()
+        except (mlflow.exceptions.MlflowException, OSError) as error:
+            kind = (
+                AlreadyThereError if getattr(error, "error_code", "") == "RESOURCE_ALREADY_EXISTS" else StreetveilError
+            )
+            cause = (str(error).splitlines() or [type(error).__name__])[0]
+            raise kind(f"{doing} ({cause}); see whether the registry answers, then try again") from error
 
     def log_report(self, version: str, folder: Path, names: Sequence[str], figures: Mapping[str, float]) -> None:
         """Put an evaluation's files and figures beside a version, into the run that it was registered by.

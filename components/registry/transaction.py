@@ -1,0 +1,110 @@
+"""Several tags and aliases, changed together or not at all.
+
+MLflow changes one thing at a time. So what will be changed, and what stood there, is first written down in a tag of the
+registered model. An error undoes what was done; after a kill, whoever comes next does. Only when that tag is gone does
+a change count.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from components.errors import StreetveilError
+from components.registry.entries import entries, model_tag, set_alias, set_model_tag, set_tag
+from components.registry.models import Registry
+
+JOURNAL = "review_under_way"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A tag of a version, or an alias, that gets another value.
+
+    Attributes:
+        key: the tag's name, or the alias.
+        value: the new value, or the version's number; None takes it away.
+        version: whose tag it is; None for an alias.
+    """
+
+    key: str
+    value: str | None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A change, and the value before it."""
+
+    change: Change
+    before: str | None
+
+
+def change_together(registry: Registry, changes: Sequence[Change]) -> None:
+    """Make all changes, in their order, or none; an earlier one that was killed is undone first.
+
+    Raises:
+        StreetveilError: the registry refused one; everything is as it was, or will be when the next change begins.
+    """
+    undo_unfinished(registry)
+    steps = [_Step(change, _value(registry, change)) for change in changes]
+    try:
+        set_model_tag(registry, JOURNAL, json.dumps([asdict(step) for step in steps], ensure_ascii=False))
+        for step in steps:
+            _make(registry, step.change)
+        set_model_tag(registry, JOURNAL, None)
+    except BaseException as error:
+        _undo_after(registry, steps, error)
+        raise
+
+
+def undo_unfinished(registry: Registry) -> bool:
+    """Undo a change that was killed in its middle.
+
+    Returns:
+        Whether there was one.
+
+    Raises:
+        StreetveilError: the registry does not answer.
+    """
+    told = model_tag(registry, JOURNAL)
+    if told is None:
+        return False
+    _undo(registry, [_Step(Change(**step["change"]), step["before"]) for step in json.loads(told)])
+    return True
+
+
+def _undo_after(registry: Registry, steps: Sequence[_Step], error: BaseException) -> None:
+    try:
+        _undo(registry, steps)
+    except StreetveilError as second:
+        raise StreetveilError(
+            f"{error}. Nor could that be undone ({second}): `streetveil review list` undoes it when the registry answers"
+        ) from error
+
+
+def _undo(registry: Registry, steps: Sequence[_Step]) -> None:
+    """What stands where this put it gets its old value; what somebody else has changed since, or deleted, stays."""
+    there = {entry.version for entry in entries(registry)}
+    for step in reversed(steps):
+        change = step.change
+        gone = change.version is not None and change.version not in there
+        lost = change.version is None and step.before is not None and step.before not in there
+        if not gone and not lost and _value(registry, change) == change.value != step.before:
+            _make(registry, Change(change.key, step.before, change.version))
+    if model_tag(registry, JOURNAL) is not None:
+        set_model_tag(registry, JOURNAL, None)
+
+
+def _value(registry: Registry, change: Change) -> str | None:
+    if change.version is None:
+        return registry.aliases().get(change.key)
+    return next((one.tags.get(change.key) for one in entries(registry) if one.version == change.version), None)
+
+
+def _make(registry: Registry, change: Change) -> None:
+    if change.version is None:
+        set_alias(registry, change.key, change.value)
+    else:
+        set_tag(registry, change.version, change.key, change.value)
