@@ -58,6 +58,11 @@ class LoopJournal:
         self._write(told)
         return result
 
+    def forget(self, *steps: str) -> None:
+        """Let steps be done again."""
+        told = self._read()
+        self._write({**told, "steps": {name: kept for name, kept in told["steps"].items() if name not in steps}})
+
     def note(self, **facts: Any) -> None:
         """Keep facts that may change, such as who is at it and until when it waits."""
         self._write({**self._read(), **facts})

@@ -8,9 +8,7 @@ from prefect.artifacts import create_markdown_artifact
 from components.batch.shadow import Comparison, cast_shadow
 from components.batch.worker import WorkOrder
 from components.errors import ModelError, StreetveilError
-from components.registry.models import Registry
-
-CHALLENGER = "challenger"
+from components.registry.models import CHALLENGER, Registry
 
 
 def shadow_night(order: WorkOrder, workers: int) -> Comparison | None:

@@ -30,6 +30,7 @@ from components.monitoring.drift import compare as compare_days
 from components.monitoring.history import History
 from components.monitoring.reference import REFERENCE_FILE, Reference
 from components.registry import review
+from components.registry.candidate import Status
 from components.registry.models import CHAMPION, Registry
 from components.settings import Params
 from flows.evaluation_run import Candidate, candidate, evaluate_candidates
@@ -94,6 +95,7 @@ def run_loop(loop: Loop, do: Do, wait: Wait) -> str:
         wait("labels")
     do("labels", note_labels)
     do("chain", reproduce)
+    _forget_another_champion(loop)
     do("evaluate", evaluate)
     do("bias", find_bias)
     do("drift", find_drift)
@@ -179,7 +181,7 @@ def evaluate(loop: Loop) -> Result:
     report = evaluate_candidates([new, champion], test, "test", loop.evaluation, loop.params, work=work)
     report.judged.objects.to_csv(loop.evaluation / "objects.csv", index=False)
     digest = hashlib.sha256((test / "test.json").read_bytes()).hexdigest()
-    return {"champion": champion.title, "test_sha256": digest, "test_images": report.images}
+    return {"champion": champion.registered and champion.registered.wanted, "test_sha256": digest, "test_images": report.images}
 
 
 def find_bias(loop: Loop) -> Result:
@@ -233,7 +235,14 @@ def promote(loop: Loop) -> Result:
     status = review.show(loop.registry, version).review_status
     if loop.registry.bundle(CHAMPION).version == version:
         return {"outcome": PROMOTED, "review_status": status}
-    return {"outcome": REJECTED if status == "rejected" else LEFT, "review_status": status}
+    return {"outcome": REJECTED if status == Status.REJECTED else LEFT, "review_status": status}
+
+
+def _forget_another_champion(loop: Loop) -> None:
+    """What was measured beside a champion that is none any more is measured again."""
+    kept = loop.journal.result("evaluate")
+    if kept and loop.journal.result("register") is None and kept["champion"] != loop.registry.version_of(CHAMPION):
+        loop.journal.forget("evaluate", "bias", "drift", "gate")
 
 
 def _labels_have_come(loop: Loop) -> bool:
@@ -247,7 +256,7 @@ def _shadow_has_come(loop: Loop) -> bool:
 
 
 def _review_has_come(loop: Loop) -> bool:
-    return review.show(loop.registry, _version(loop)).review_status != "pending"
+    return review.show(loop.registry, _version(loop)).review_status != Status.PENDING
 
 
 HAS_COME: dict[str, Callable[[Loop], bool]] = {
