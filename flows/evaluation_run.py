@@ -63,7 +63,8 @@ def evaluate_models(
         raise StreetveilError(f"name at most {MOST_MODELS} models, each of them once")
     candidates = [candidate(name, params) for name in names]
     work = folder.with_name(f"{folder.name}.work")
-    report = evaluate_candidates(candidates, data, part, folder, params, region=region, work=work)
+    champion = _champion_of(candidates)
+    report = evaluate_candidates(candidates, data, part, folder, params, region=region, champion=champion, work=work)
     for one, model in zip(candidates, report.models, strict=True):
         if log_to_mlflow and one.registered:
             registry = Registry.of(one.registered.name)
@@ -73,13 +74,14 @@ def evaluate_models(
 
 def evaluate_candidates(
     candidates: Sequence[Candidate], data: Path, part: str, folder: Path, params: Params, *, work: Path,
-    region: str | None = None,
+    champion: str | None, region: str | None = None,
 ) -> Report:  # fmt: skip
     """Look, measure, and write the report's folder.
 
     Args:
-        candidates: the first one is judged, against the one among them that is @champion.
+        candidates: the first one is judged.
         data, part, folder, region, params: as in `evaluate_models`.
+        champion: the key of the one that the others must not be worse than.
         work: a folder for what was seen, so that nothing is looked at twice.
 
     Raises:
@@ -91,7 +93,7 @@ def evaluate_candidates(
     truth = labelled(data, part)
     subjects = [_seen(one, truth, params, work) for one in candidates]
     about = About(_shown(data), part if data.is_dir() else "all", region_name, settings_sha256)
-    report = build_report(subjects, truth, params, about, _champion_of(candidates))
+    report = build_report(subjects, truth, params, about, champion)
     write_report(report, params.gate, folder)
     figures = json.dumps(report_figures(report), indent=1, ensure_ascii=False)
     (folder / METRICS).write_text(figures + "\n", encoding="utf-8")

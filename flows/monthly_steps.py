@@ -33,7 +33,7 @@ from components.registry import review
 from components.registry.candidate import Status
 from components.registry.models import CHAMPION, Registry
 from components.settings import Params
-from flows.evaluation_run import Candidate, candidate, evaluate_candidates
+from flows.evaluation_run import Candidate, evaluate_candidates
 
 STOPPED, PROMOTED, REJECTED, LEFT = "stopped by the gate", "promoted", "rejected", "left to the reviewer"
 
@@ -176,12 +176,15 @@ def evaluate(loop: Loop) -> Result:
     test = loop.chain / "prepared"
     # Under the name by which the chain has looked: what it saw is not looked at again.
     new = Candidate("own", "the new model", loop.trained(loop.chain), further=of_export(loop.chain / "optimised"))
-    champion = candidate(f"models:/{loop.registry.name}@{CHAMPION}", loop.params)
+    bundle = loop.registry.bundle(CHAMPION)
+    champion = Candidate(CHAMPION, f"version {bundle.version}, the champion", bundle.files)
     work = loop.chain / "evaluation.work"
-    report = evaluate_candidates([new, champion], test, "test", loop.evaluation, loop.params, work=work)
+    report = evaluate_candidates(
+        [new, champion], test, "test", loop.evaluation, loop.params, work=work, champion=CHAMPION
+    )
     report.judged.objects.to_csv(loop.evaluation / "objects.csv", index=False)
     digest = hashlib.sha256((test / "test.json").read_bytes()).hexdigest()
-    return {"champion": champion.registered and champion.registered.wanted, "test_sha256": digest, "test_images": report.images}
+    return {"champion": bundle.version, "test_sha256": digest, "test_images": report.images}
 
 
 def find_bias(loop: Loop) -> Result:
