@@ -17,6 +17,8 @@ from components.settings import PROJECT_ROOT, Params
 from flows.monthly_steps import PROMOTED, STOPPED, Loop, begin_wait, is_over, run_loop
 from tests.toy_project import Project, label, make_project, moved
 
+pytestmark = pytest.mark.slow  # half a minute: DVC and MLflow start again and again
+
 DAY = date(2026, 12, 1)
 
 
