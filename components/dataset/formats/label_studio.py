@@ -1,4 +1,4 @@
-"""Label Studio's JSON, written by hand since its SDK pins an old OpenCV: rectangles in percent, and exports of tasks."""
+"""Label Studio's JSON, by hand since its SDK pins an old OpenCV: rectangles in percent, and exports of tasks."""
 
 from __future__ import annotations
 

@@ -109,12 +109,8 @@ def _returned(sample: Sample, file: Path, empty_ok: bool) -> Returned:
 
 def _reachable(returned: Returned, sample_folder: Path, settings: Labelling, project: Path) -> Returned:
     """Labels of pictures that are gone are worth nothing, and said to be."""
-    here = tuple(
-        answer for answer in returned.answers if is_within_reach(answer.image, sample_folder, settings, project)
-    )
-    gone = tuple(
-        Fault(answer.image.id, "its original is erased, so its labels cannot be used: give it up")
-        for answer in returned.answers
-        if answer not in here
-    )
-    return Returned(here, (*returned.faults, *gone))
+    here, gone = [], []
+    for answer in returned.answers:
+        (here if is_within_reach(answer.image, sample_folder, settings, project) else gone).append(answer)
+    why = "its original is erased, so its labels cannot be used: give it up"
+    return Returned(tuple(here), (*returned.faults, *(Fault(answer.image.id, why) for answer in gone)))

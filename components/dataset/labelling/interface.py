@@ -73,7 +73,7 @@ def answers_of(sample: Sample, exported: Iterable[Mapping[str, Any]]) -> Returne
     """What people have said in an export of Label Studio's JSON format.
 
     A submitted annotation without a box says that the picture shows nothing to hide. Tasks that nobody has touched stay
-    open. Where several people have labelled a picture, they must agree, and the annotation that was changed last counts.
+    open. Where several people have labelled a picture, they must agree, and what was changed last counts.
     """
     images = {image.id: image for image in sample.images}
     given: dict[str, list[Mapping[str, Any]]] = {}
@@ -88,18 +88,18 @@ def answers_of(sample: Sample, exported: Iterable[Mapping[str, Any]]) -> Returne
         else:
             given.setdefault(image.id, []).extend(task.get("annotations") or ())
     answers = []
-    for name, annotations in given.items():
+    for name, told in given.items():
         try:
-            if annotations:
-                answers.append(Answer(images[name], _agreed(images[name], annotations)))
+            if told:
+                answers.append(Answer(images[name], _agreed(images[name], told)))
         except StreetveilError as error:
             faults.append(Fault(name, str(error)))
     return Returned(tuple(answers), tuple(faults))
 
 
-def _agreed(image: SampledImage, annotations: Sequence[Mapping[str, Any]]) -> tuple[LabelledBox, ...]:
+def _agreed(image: SampledImage, told: Sequence[Mapping[str, Any]]) -> tuple[LabelledBox, ...]:
     """What all annotations that were not cancelled say."""
-    done = [annotation for annotation in annotations if not annotation.get("was_cancelled")]
+    done = [annotation for annotation in told if not annotation.get("was_cancelled")]
     if not done:
         raise StreetveilError("its annotation was cancelled (skipped): label it, or give it up")
     done.sort(key=lambda annotation: str(annotation.get("updated_at") or ""))

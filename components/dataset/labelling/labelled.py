@@ -83,12 +83,26 @@ def _land(answers: Iterable[Answer], sample: Sample, desk: Path, place: Path) ->
             images[path] = _labelled(answer, sample, path)
         write_whole(file, labels_text(images[path] for path in sorted(images)))
     except OSError as error:
-        raise StreetveilError(
-            f"{error.filename or place}: {error.strerror}; labels are as before, import again"
-        ) from error
+        raise StreetveilError(f"{error.filename or place}: {error.strerror}; labels are as before") from error
+
+
+def is_within_reach(image: SampledImage, desk: Path, settings: Labelling, project: Path) -> bool:
+    """Its picture is at the desk, or in the labelled set already."""
+    kept = project / settings.labelled / set_of(image) / "pictures" / Path(image.file).name
+    return (desk / image.file).is_file() or kept.is_file()
+
+
+def answered(sample: Sample, settings: Labelling, project: Path) -> set[str]:
+    """The ids of the sample's pictures that have landed."""
+    landed = (
+        image for image in labelled_by_us(settings, project) if image.attributes.get("sample") == sample.sample_id
+    )
+    return {Path(image.path).stem for image in landed}
 
 
 def _put(source: Path, target: Path) -> None:
+    if not source.is_file() and target.is_file():  # labels are corrected after the desk was cleared
+        return
     content = source.read_bytes()
     if not target.is_file() or hashlib.sha256(target.read_bytes()).digest() != hashlib.sha256(content).digest():
         write_whole(target, content)

@@ -6,7 +6,7 @@ columns of one shard at a time. An image can stand in several manifests; `supers
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,10 @@ class PublishedImage:
     model: str
     brightness: float | None
     proposals: tuple[Proposed, ...]
+
+    def hidden(self, class_name: str) -> list[Proposed]:
+        """The objects of a class that were blurred."""
+        return [proposal for proposal in self.proposals if proposal.is_blurred and proposal.class_name == class_name]
 
 
 def published_images(folder: Path) -> Iterator[PublishedImage]:
@@ -169,5 +173,5 @@ def _image(row: Mapping[str, Any], folder: Path, committed_ns: int) -> Published
     )
 
 
-def _proposed(listed: Sequence[Mapping[str, Any]] | Iterable[Mapping[str, Any]]) -> tuple[Proposed, ...]:
+def _proposed(listed: Iterable[Mapping[str, Any]]) -> tuple[Proposed, ...]:
     return tuple(Proposed(**{name: proposal[name] for name in _PROPOSED}) for proposal in listed)

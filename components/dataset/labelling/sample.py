@@ -1,4 +1,4 @@
-"""A labelling sample: which pictures, why each, what the model saw in it. It shows nobody, and outlives the originals."""
+"""A labelling sample: which pictures, why each, what the model saw. It shows nobody and outlives the originals."""
 
 from __future__ import annotations
 

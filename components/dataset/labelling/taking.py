@@ -152,7 +152,7 @@ def _boxes(image: PublishedImage, rules: Rules) -> Iterator[PreAnnotation]:
         if proposal.is_blurred:
             yield from _pre_annotation(proposal, image)
     for report in reports_of(image, rules):
-        if report.sides is not None:
+        if report.sides is not None:  # of an unnamed class, the commoner guess
             yield from _cut(report.class_name or CLASS_NAMES[0], report.sides, None, image)
 
 
