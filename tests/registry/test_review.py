@@ -96,7 +96,7 @@ def artifact(shop: Shop, version: str, name: str) -> Path:
 
 
 def test_a_candidate_is_registered_with_all_that_a_reviewer_needs(shop: Shop) -> None:
-    """Tags, the verdict to the last figure, a page, the report, and a description with the table; newest is challenger."""
+    """Tags, the verdict to the last figure, a page, the report, a description with the table, and @challenger."""
     candidate = show(shop.registry, FAILED)
     assert candidate.verdict == VERDICTS[FAILED]
     assert (candidate.gate_verdict, candidate.review_status, candidate.problem) == ("failed", "pending", None)
@@ -113,7 +113,7 @@ def test_a_candidate_is_registered_with_all_that_a_reviewer_needs(shop: Shop) ->
 
 
 def test_a_second_registration_of_one_loop_registers_nothing(shop: Shop) -> None:
-    """The same key gives the first version; the alias that a kill has left out is set, and a later one's is not moved."""
+    """The same key gives the first version; an alias that a kill left out is set, a later one is not moved."""
     assert register_challenger(shop.registry, shop.files, VERDICTS[PASSED], MADE_OF, None, "loop-2") == PASSED
     assert len(entries(shop.registry)) == 4
     assert shop.registry.aliases()[CHALLENGER] == UNDECIDED
