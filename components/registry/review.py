@@ -237,12 +237,16 @@ def _accepted(registry: Registry, entry: Entry, reason: str | None, override: bo
     if verdict.overall is Overall.FAILED:
         against.append(f"the gate failed: {'; '.join(verdict.reasons)}")
     if against and not override:
-        raise StreetveilError(f"version {version} may not be promoted: {'. '.join(against)}. Evaluate it anew")
+        raise StreetveilError(
+            f"version {version} may not be promoted: {'. '.join(against)}. Evaluate it anew, or "
+            "override this by name and with a reason"
+        )
     if verdict.overall is Overall.NEEDS_ACCEPTANCE:
         against.append(f"not decided: {'; '.join(verdict.reasons)}")
     if against and not (reason or "").strip():
         raise StreetveilError(
-            f"version {version} is promoted only by somebody who accepts, by name and with a reason: {'. '.join(against)}"
+            f"version {version} needs somebody who accepts this, by name and with a reason (--reason): "
+            f"{'. '.join(against)}"
         )
     return ". ".join(against) or None
 

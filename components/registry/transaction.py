@@ -80,7 +80,8 @@ def _undo_after(registry: Registry, steps: Sequence[_Step], error: BaseException
         _undo(registry, steps)
     except StreetveilError as second:
         raise StreetveilError(
-            f"{error}. Nor could that be undone ({second}): `streetveil review list` undoes it when the registry answers"
+            f"{error}. Nor could that be undone ({second}): `streetveil review list` undoes it once the registry "
+            "answers"
         ) from error
 
 

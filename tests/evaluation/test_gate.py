@@ -89,7 +89,9 @@ def test_a_model_that_hides_everything_and_is_fully_assessed_passes(params: Para
     assert {row.outcome for row in table.rows} == {Outcome.PASSED}
     assert table.overall is Overall.PASSED
     assert table.as_figures()["overall"] == "passed"
-    assert table.as_figures()["face.object_recall"] == {"measured": 1.0, "bound": 0.9, "verdict": "passed"}
+    assert table.as_figures()["face.object_recall"] == {
+        "measured": 1.0, "bound": 0.9, "verdict": "passed", "champion": 1.0,
+    }  # fmt: skip
 
 
 def test_a_planted_bias_is_found_and_fails_the_gate(params: Params) -> None:
@@ -252,7 +254,7 @@ def test_what_should_be_low_regresses_upwards() -> None:
 
 
 def test_without_a_comparable_champion_nothing_is_said_of_regressions() -> None:
-    """No champion leaves the bound to decide; one measured on other pictures, or without the figure, is no comparison."""
+    """No champion leaves the bound to decide; one measured on other pictures, or without the figure, is none."""
     assert rows_of([RECALL_GATE], recall(0.95), None) == [Outcome.PASSED]
     (other,) = judge(recall(0.95), recall(0.95, count=999), [RECALL_GATE]).rows
     assert (other.outcome, "same pictures" in other.note) == (Outcome.NOT_ASSESSED, True)

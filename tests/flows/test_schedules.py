@@ -13,14 +13,23 @@ from flows.serve import deployments
 
 def test_the_nightly_run_comes_at_one_and_never_twice_at_once() -> None:
     """The deployment that `streetveil serve` serves runs at 01:00 in a named zone, one at a time, others waiting."""
-    served = {deployment.name: deployment for deployment in deployments(PROJECT_ROOT / "prefect.yaml")}
-    nightly = served["nightly"]
-    assert nightly.flow_name == "daily-blur"
+    nightly = next(one for one in deployments(PROJECT_ROOT / "prefect.yaml") if one.name == "nightly")
+    assert (nightly.flow_name, nightly.name) == ("daily-blur", "nightly")
     (schedule,) = nightly.schedules or []
     assert (schedule.schedule.cron, schedule.schedule.timezone) == ("0 1 * * *", "Europe/Berlin")  # type: ignore[union-attr]
     assert nightly.concurrency_limit == 1
     assert nightly.concurrency_options is not None
     assert nightly.concurrency_options.collision_strategy.value == "ENQUEUE"
+
+
+def test_approvals_on_the_mlflow_page_are_looked_for_every_ten_minutes() -> None:
+    """The check comes six times an hour, one at a time, and one that comes too early is dropped."""
+    check = next(one for one in deployments(PROJECT_ROOT / "prefect.yaml") if one.name == "review-check")
+    (schedule,) = check.schedules or []
+    assert (check.flow_name, schedule.schedule.cron) == ("review-check", "*/10 * * * *")  # type: ignore[union-attr]
+    assert check.concurrency_limit == 1
+    assert check.concurrency_options is not None
+    assert check.concurrency_options.collision_strategy.value == "CANCEL_NEW"
 
 
 def test_a_broken_file_is_told_in_one_line(tmp_path: Path) -> None:
