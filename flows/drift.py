@@ -28,8 +28,9 @@ Days = Annotated[list[Path], typer.Argument(help="Folders that runs have written
 
 
 @app.command(
-    epilog="Example: `streetveil drift check data/published/2026-02-27 data/published/2026-02-28`. Exit status: 0 no drift "
-    "or a warning · 5 alarm · 1 error. An alarm needs as many days as `drift.alarm_days` in params.yaml says."
+    epilog="Example: `streetveil drift check data/published/2026-02-27 data/published/2026-02-28`. "
+    "Exit status: 0 no drift or a warning · 5 alarm · 1 error. "
+    "An alarm needs as many days as `drift.alarm_days` in params.yaml says."
 )
 def check(
     published: Days,

@@ -34,7 +34,7 @@ def profile_day(published: Path, history: History) -> DayProfile:
 
 @task(cache_policy=NO_CACHE)
 def find_reference(days: list[DayProfile], params: Params) -> Reference | None:
-    """What is stored with the version that looked at the day; else what its own first days make, stored when complete."""
+    """What is stored with the day's model version; else what its own first days make, stored when they are complete."""
     registry, version = Registry.of(params.registry.model_name), days[-1].model_version
     stored = registry.fetch(version, REFERENCE_FILE)
     if stored:

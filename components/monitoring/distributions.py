@@ -1,7 +1,7 @@
-"""A day's distributions, counted from its manifests: how sure the stages are, how many and how large things are, the light.
+"""A day's distributions, counted from its manifests: how sure the stages are, how many objects and how large, the light.
 
-Every quantity is counted on one fixed grid, so days add up, a day of ten million images is as small as one of a thousand,
-and nothing in it shows anybody.
+Every quantity is counted on one fixed grid, so days add up, a day of ten million images is as small as one of a
+thousand, and nothing in it shows anybody.
 """
 
 from __future__ import annotations

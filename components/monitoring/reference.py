@@ -117,8 +117,8 @@ class Usual:
 
         Args:
             statistic: "psi" or "wasserstein".
-            values: as many as the day has that is to be judged. Where all reference days have more, so many are drawn, since
-                chance alone moves a small day farther.
+            values: as many as the day has that is to be judged. Where all reference days have more, so many are drawn,
+                since chance alone moves a small day farther.
         """
         others = self.pool - self.days
         return self.distance(statistic, self._redrawn(values), others).ravel()
