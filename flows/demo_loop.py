@@ -121,9 +121,8 @@ def _label(console: Console) -> None:
 
 
 def _show(console: Console, outcome: str) -> int:
-    from components.registry.review import pending
-
     from components.registry.models import Registry
+    from components.registry.review import pending
 
     waiting = pending(Registry.of(_MODEL))
     for one in waiting:
