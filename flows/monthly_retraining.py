@@ -20,7 +20,8 @@ from components.loop_journal import LoopJournal, Result, open_loop
 from components.registry.models import Registry
 from components.settings import PROJECT_ROOT, Params, load_params
 from flows.monthly_report import chain_lines, step_markdown
-from flows.monthly_steps import Loop, begin_wait, is_over, run_loop
+from flows.monthly_steps import Loop, run_loop
+from flows.monthly_waits import begin_wait, is_over
 
 _GRACE_S = 30 * 24 * 3600  # a suspended run that nobody wakes is not failed by Prefect before that
 WAITS_ELSEWHERE = "waits in another run"

@@ -8,13 +8,12 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from components.batch.manifest import read_rows
 from components.batch.run import code_revision
-from components.batch.shadow import SHADOWS, compare, read_shadow
+from components.batch.shadow import read_comparison
 from components.batch.storage import STATE_FOLDER, LocalStorage
 from components.dataset import versions
 from components.dataset.labelling import desk, sampling
@@ -112,25 +111,6 @@ def run_loop(loop: Loop, do: Do, wait: Wait) -> str:
     return outcome
 
 
-def is_over(loop: Loop, what: str, now: datetime) -> bool:
-    """Whether what is waited for has come, or the time for it is over."""
-    until = loop.journal.fact(f"{what}_until")
-    return HAS_COME[what](loop) or (until is not None and now >= datetime.fromisoformat(until))
-
-
-def begin_wait(loop: Loop, what: str, now: datetime) -> datetime:
-    """Note that something is waited for; the time for it runs from the first call on.
-
-    Returns:
-        Until when.
-    """
-    known = loop.journal.fact(f"{what}_until")
-    days = getattr(loop.params.retraining, f"{what}_wait_days")
-    until = datetime.fromisoformat(known) if known else now + timedelta(days=days)
-    loop.journal.note(**{f"{what}_until": until.isoformat(), "waits_for": what})
-    return until
-
-
 def take_snapshot(loop: Loop) -> Result:
     """Version what is labelled so far, and keep its labels beside the journal for the difference."""
     places = sets(loop.params.labelling, loop.project)
@@ -157,8 +137,8 @@ def draw(loop: Loop) -> Result:
 
 def note_labels(loop: Loop) -> Result:
     """Version the labelled set again, with the difference that people's labels make."""
-    sample = (loop.journal.result("sample") or {}).get("sample")
-    state = desk.state(_desk(loop, sample)) if sample else "none"
+    place = desk_of(loop)
+    state = desk.state(place) if place else "none"
     revision = _snapshot(loop)
     after = loop.project / loop.params.labelling.labelled
     told = str(versions.difference(loop.journal.folder / "before", after)) if after.is_dir() else ""
@@ -226,19 +206,31 @@ def register(loop: Loop) -> Result:
 
 def note_shadow(loop: Loop) -> Result:
     """What the nights since have said of the new model beside the champion."""
-    version = _version(loop)
-    told = [comparison for folder in loop.published() if (comparison := _shadow(folder, version)) is not None]
+    version = version_of(loop)
+    nights = (read_comparison(LocalStorage(folder), version) for folder in loop.published())
+    told = [night for night in nights if night is not None]
     return {"images": sum(one.images for one in told), "nights": [asdict(one) for one in told]}
 
 
 def promote(loop: Loop) -> Result:
     """Do what the reviewer has decided."""
-    version = _version(loop)
+    version = version_of(loop)
     review.promote_approved(loop.registry)
     status = review.show(loop.registry, version).review_status
     if loop.registry.bundle(CHAMPION).version == version:
         return {"outcome": PROMOTED, "review_status": status}
     return {"outcome": REJECTED if status == Status.REJECTED else LEFT, "review_status": status}
+
+
+def desk_of(loop: Loop) -> Path | None:
+    """Where the loop's sample waits for labels; None if none was drawn."""
+    sample = (loop.journal.result("sample") or {}).get("sample")
+    return desk.desk_of(sample, loop.params.labelling, loop.project) if sample else None
+
+
+def version_of(loop: Loop) -> str:
+    """The version that the loop has registered."""
+    return str((loop.journal.result("register") or {})["version"])
 
 
 def _forget_another_champion(loop: Loop) -> None:
@@ -248,50 +240,12 @@ def _forget_another_champion(loop: Loop) -> None:
         loop.journal.forget("evaluate", "bias", "drift", "gate")
 
 
-def _labels_have_come(loop: Loop) -> bool:
-    sample = (loop.journal.result("sample") or {}).get("sample")
-    return sample is None or desk.state(_desk(loop, sample)) != "waiting"
-
-
-def _shadow_has_come(loop: Loop) -> bool:
-    told = note_shadow(loop)
-    return told["images"] >= loop.params.retraining.least_shadow_images or _review_has_come(loop)
-
-
-def _review_has_come(loop: Loop) -> bool:
-    return review.show(loop.registry, _version(loop)).review_status != Status.PENDING
-
-
-HAS_COME: dict[str, Callable[[Loop], bool]] = {
-    "labels": _labels_have_come,
-    "shadow": _shadow_has_come,
-    "review": _review_has_come,
-}
-
-
 def _snapshot(loop: Loop) -> str:
     return versions.snapshot(sets(loop.params.labelling, loop.project), loop.project)
 
 
-def _desk(loop: Loop, sample: str) -> Path:
-    return desk.desk_of(sample, loop.params.labelling, loop.project)
-
-
 def _verdict(loop: Loop) -> Verdict:
     return Verdict.from_json((loop.evaluation / VERDICT).read_text(encoding="utf-8"))
-
-
-def _version(loop: Loop) -> str:
-    return str((loop.journal.result("register") or {})["version"])
-
-
-def _shadow(published: Path, version: str) -> Any:
-    if not (published / SHADOWS / version).is_dir():
-        return None
-    storage = LocalStorage(published)
-    rows = read_rows(storage)
-    champion = Counter(row.model_version for row in rows.values()).most_common(1)[0][0]
-    return compare(rows, read_shadow(storage, version), champion, version, {})
 
 
 def _missed_more_often(told: dict[str, Any]) -> Iterable[str]:

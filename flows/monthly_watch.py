@@ -13,7 +13,7 @@ from prefect.flow_runs import resume_flow_run
 from components.loop_journal import LoopJournal, journals
 from components.settings import PROJECT_ROOT, load_params
 from flows.monthly_retraining import loop_of
-from flows.monthly_steps import is_over
+from flows.monthly_waits import is_over
 
 
 @flow(name="monthly-watch")

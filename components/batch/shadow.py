@@ -7,10 +7,11 @@ that the champion has published are looked at, each at most once by each challen
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -30,6 +31,7 @@ from components.settings import Shadow
 
 LOOKED_AT = "looked_at"  # the state of a shadow's row: it says nothing of an output
 SHADOWS = f"{STATE_FOLDER}/shadow"
+_COMPARISON = "comparison.json"
 _PART_SIZE = 200  # images that an interruption costs at most
 _SAME_OBJECT_IOU = 0.5
 
@@ -102,7 +104,9 @@ def cast_shadow(order: WorkOrder, challenger: Bundle, settings: Shadow, workers:
                 words = [word for _, word in engine.each(look, part)]
                 faults.update(str(word.reason) for word in words if isinstance(word, ImageFault))
                 _keep(storage, version, [word for word in words if isinstance(word, ImageRow)])
-    return compare(published, read_shadow(storage, version), order.bundle.version, version, dict(faults))
+    told = compare(published, read_shadow(storage, version), order.bundle.version, version, dict(faults))
+    storage.write(f"{SHADOWS}/{version}/{_COMPARISON}", json.dumps(asdict(told), indent=1).encode())
+    return told
 
 
 def look(row: ImageRow) -> ImageRow:
@@ -143,6 +147,16 @@ def read_shadow(storage: Storage, version: str) -> dict[str, ImageRow]:
     files = (path for path in storage.list(f"{SHADOWS}/{version}") if path.endswith(".parquet"))
     tables = [read_manifest(storage, path) for path in files]
     return {row["path"]: ImageRow.from_dict(row) for table in tables for row in table.to_pylist()}
+
+
+def read_comparison(storage: Storage, version: str) -> Comparison | None:
+    """What a challenger's look at a destination came to; None if it has not looked."""
+    try:
+        told = json.loads(storage.read(f"{SHADOWS}/{version}/{_COMPARISON}"))
+    except FileNotFoundError:
+        return None
+    classes = {name: ClassComparison(**counts) for name, counts in told["classes"].items()}
+    return Comparison(**{**told, "classes": classes})
 
 
 def compare(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from components.batch import shadow
 from components.batch.audit import audit
 from components.batch.manifest import ImageRow, read_rows
-from components.batch.shadow import ClassComparison, cast_shadow, chosen, read_shadow
+from components.batch.shadow import ClassComparison, cast_shadow, chosen, read_comparison, read_shadow
 from components.batch.storage import LocalStorage
 from components.batch.worker import WorkOrder
 from components.detection.bundle import Bundle
@@ -51,6 +51,8 @@ def test_a_challenger_looks_and_nothing_of_it_is_published(
         "face": ClassComparison(faces, 0, 0),
         "license_plate": ClassComparison(0, 0, plates_seen),
     }
+    assert read_comparison(storage, "2") == told
+    assert read_comparison(storage, "3") is None
     assert (tree(storage), read_rows(storage)) == (before, rows)
     assert list(audit(storage)) == []
 
