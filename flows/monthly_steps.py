@@ -104,7 +104,7 @@ def run_loop(loop: Loop, do: Do, wait: Wait) -> str:
         loop.journal.finish(STOPPED)
         return STOPPED
     wait("shadow")
-    do("shadow", note_shadow)
+    do("shadow", keep_shadow)
     wait("review")
     outcome = str(do("promote", promote)["outcome"])
     loop.journal.finish(outcome)
@@ -210,6 +210,14 @@ def note_shadow(loop: Loop) -> Result:
     nights = (read_comparison(LocalStorage(folder), version) for folder in loop.published())
     told = [night for night in nights if night is not None]
     return {"images": sum(one.images for one in told), "nights": [asdict(one) for one in told]}
+
+
+def keep_shadow(loop: Loop) -> Result:
+    """The same, which from now on travels with the version."""
+    told, file = note_shadow(loop), loop.journal.folder / "shadow.json"
+    file.write_text(json.dumps(told, indent=1), encoding="utf-8")
+    loop.registry.attach(version_of(loop), file)
+    return told
 
 
 def promote(loop: Loop) -> Result:

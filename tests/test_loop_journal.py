@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from components.errors import StreetveilError
 from components.loop_journal import journals, open_loop
+from components.registry.models import Registry
+from components.settings import Params
+from flows import monthly_waits
+from flows.monthly_steps import Loop
+from flows.monthly_waits import begin_wait, is_over
 
 DAY = date(2026, 12, 1)
 
@@ -46,3 +51,21 @@ def test_two_processes_are_not_at_a_loop_at_once_and_damage_is_told(tmp_path: Pa
     journal.file.write_text("{")
     with pytest.raises(StreetveilError, match=r"journal\.json"), open_loop(tmp_path, DAY):
         pass
+
+
+def test_a_deadline_runs_from_the_first_wait_on(
+    tmp_path: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits again does not wait longer: after the settings' days, or as soon as it has come, it is over."""
+    come: list[bool] = []
+    monkeypatch.setitem(monthly_waits.HAS_COME, "labels", lambda loop: bool(come))
+    now, days = datetime(2026, 12, 1, tzinfo=UTC), params.retraining.labels_wait_days
+    with open_loop(tmp_path, DAY) as journal:
+        loop = Loop(journal, tmp_path, params, Registry("m", "sqlite:///none.db"), lambda chain: ())
+        until = begin_wait(loop, "labels", now)
+        assert until == now + timedelta(days=days)
+        assert begin_wait(loop, "labels", now + timedelta(days=3)) == until
+        assert not is_over(loop, "labels", until - timedelta(seconds=1))
+        assert is_over(loop, "labels", until)
+        come.append(True)
+        assert is_over(loop, "labels", now)

@@ -32,6 +32,17 @@ def test_approvals_on_the_mlflow_page_are_looked_for_every_ten_minutes() -> None
     assert check.concurrency_options.collision_strategy.value == "CANCEL_NEW"
 
 
+def test_the_loop_its_watch_and_the_backfill_are_served() -> None:
+    """The loop comes on the first of the month and after a drift alarm, one at a time; its watch looks more often."""
+    served = {one.name: one for one in deployments(PROJECT_ROOT / "prefect.yaml")}
+    crons = {name: [schedule.schedule.cron for schedule in one.schedules or []] for name, one in served.items()}  # type: ignore[union-attr]
+    assert crons["monthly"] == ["0 6 1 * *"]
+    assert [trigger.expect for trigger in served["monthly"].triggers] == [{"streetveil.drift.alarm"}]  # type: ignore[union-attr]
+    assert served["monthly"].concurrency_limit == served["backfill"].concurrency_limit == 1
+    assert crons["monthly-watch"] == ["*/10 * * * *"]
+    assert crons["backfill"] == ["0 14 * * *"]
+
+
 def test_a_broken_file_is_told_in_one_line(tmp_path: Path) -> None:
     """A prefect.yaml without deployments is an error that names the file and the key."""
     (tmp_path / "prefect.yaml").write_text("name: x\n")
