@@ -64,7 +64,7 @@ def _small_params(told: dict[str, Any]) -> dict[str, Any]:
     told["optimisation"] |= {"calibration_images": 16, "epochs": 1}
     told["verifier"] |= {"epochs": 2}
     told["verifier"]["examples"]["canvases"] |= {"train": 24, "val": 8}
-    told["retraining"] |= {"check_s": 2, "profile": _PROFILE, "targets": [f"bias@{_PROFILE}"]}
+    told["retraining"] |= {"check_s": 2, "profile": _PROFILE, "target": f"bias@{_PROFILE}"}
     told["labelling"]["random_share"] = 1
     told["shadow"]["share"] = 1
     return told

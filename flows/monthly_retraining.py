@@ -90,8 +90,8 @@ def _with(params: Params, profile: str | None, waits: dict[str, float]) -> Param
     settings = params.retraining.model_copy(update=waits)
     if profile is not None:
         params.of_profile(profile)
-        targets = tuple(f"{target.partition('@')[0]}@{profile}" for target in settings.targets)
-        settings = settings.model_copy(update={"profile": profile, "targets": targets})
+        target = f"{settings.target.partition('@')[0]}@{profile}"
+        settings = settings.model_copy(update={"profile": profile, "target": target})
     return params.model_copy(update={"retraining": settings})
 
 

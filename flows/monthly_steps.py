@@ -147,7 +147,7 @@ def note_labels(loop: Loop) -> Result:
 
 def reproduce(loop: Loop) -> Result:
     """Let DVC recompute what has changed."""
-    versions.reproduce(loop.params.retraining.targets, loop.project, loop.on_line)
+    versions.reproduce([loop.params.retraining.target], loop.project, loop.on_line)
     return {"networks": {file.path.name: file.sha256 for file in loop.trained(loop.chain)}}
 
 

@@ -68,7 +68,7 @@ def make_project(folder: Path, params: Params) -> Project:
         update={
             "gate": GATES,
             "registry": params.registry.model_copy(update={"model_name": "toy-detector"}),
-            "retraining": params.retraining.model_copy(update={"profile": "toy", "targets": ("train",)}),
+            "retraining": params.retraining.model_copy(update={"profile": "toy", "target": "train"}),
             "labelling": params.labelling.model_copy(update={"random_share": 1.0}),
         }
     )

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from pydantic import Field
-
 from components.settings.base import Count, Frozen, NotNegative, Positive, Share
 
 
@@ -29,7 +25,7 @@ class Retraining(Frozen):
 
     folder: str
     profile: str
-    targets: Annotated[tuple[str, ...], Field(min_length=1)]
+    target: str
     published: str
     originals: str
     sampled_days: Count
