@@ -116,7 +116,7 @@ def _wait(loop: Loop, what: str) -> None:
 
 
 def _waits_elsewhere(journal: LoopJournal) -> bool:
-    """Whether another run is suspended with this loop."""
+    """Whether another run is suspended with this loop, or about to go on; one that died has left it."""
     other = journal.fact("flow_run")
     if other is None or other == str(runtime.flow_run.id):
         return False
@@ -125,4 +125,4 @@ def _waits_elsewhere(journal: LoopJournal) -> bool:
             state = client.read_flow_run(UUID(other)).state
         except ObjectNotFound:
             return False
-    return state is not None and not state.is_final()
+    return state is not None and (state.is_paused() or state.is_scheduled())

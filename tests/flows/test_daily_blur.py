@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -14,18 +15,23 @@ from prefect.testing.utilities import prefect_test_harness
 
 from components.batch.audit import audit
 from components.batch.manifest import ImageRow, read_rows
-from components.batch.run import Run, commit_shard
+from components.batch.run import Run, commit_shard, locked
 from components.batch.shadow import read_shadow
 from components.batch.shards import Shard
 from components.batch.storage import LocalStorage
+from components.detection.bundle import Bundle
 from components.errors import ModelError
 from components.registry import champion
+from components.registry.champion import Champion
 from components.registry.models import CHALLENGER, CHAMPION, PREVIOUS, Registry
 from components.settings import PROJECT_ROOT, Environment, Params
 from flows import daily_shadow
+from flows.backfill import backfill
 from flows.daily_blur import daily_blur
+from tests.archives import publish_day, write_scenes
 from tests.toy_model import model_file, toy_onnx
 
+backfill_module = sys.modules["flows.backfill"]
 daily_blur_module = sys.modules["flows.daily_blur"]
 DAY = date(2026, 2, 28)
 
@@ -130,3 +136,23 @@ def test_a_run_under_way_keeps_its_model_and_its_shadow_publishes_nothing(
     registry.set_alias(CHALLENGER, "1")
     assert run(tmp_path / "in", tmp_path / "next").published == 6
     assert {row.model_version for row in read_rows(LocalStorage(tmp_path / "next" / "2026-02-28")).values()} == {"2"}
+
+
+@pytest.mark.slow
+def test_the_backfill_flow_looks_at_all_archives_within_its_limits(
+    tmp_path: Path, params: Params, toy: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The latest archive comes first, a busy one is passed over, the next run does what is left, and the page says so."""
+    magenta = model_file(tmp_path / "magenta.onnx", toy_onnx((0.5, -1.0, 0.5)))
+    for seed, day in enumerate(("2026-01-01", "2026-01-02", "2026-01-03")):
+        write_scenes(tmp_path / "in" / day, [(1, 1), (0, 1)], seed)
+        publish_day(tmp_path / "in" / day, tmp_path / "out" / day, Bundle("toy-detector", "1", (magenta,)), params)
+    newer = Champion(replace(toy, version="2"))
+    monkeypatch.setattr(backfill_module, "current_champion", lambda *_: newer)
+    pattern = str(tmp_path / "out" / "*")
+    with locked(tmp_path / "out" / "2026-01-02", lambda: None):
+        told = backfill(folders=pattern, max_images=3, workers=1)
+    assert {day: (one.images, one.left) for day, one in told.items()} == {"2026-01-03": (2, 0), "2026-01-01": (1, 1)}
+    told = backfill(folders=pattern, workers=1)
+    assert {day: one.images for day, one in told.items()} == {"2026-01-03": 0, "2026-01-02": 2, "2026-01-01": 1}
+    assert "| 2026-01-02 | 2 | 2 |" in artifacts()["backfill"]
