@@ -16,6 +16,8 @@ from components.detections import CLASS_NAMES
 from components.settings import Params
 from tests.toy_model import scene
 
+_SUFFIXES = {4: ".png", 5: ".webp"}
+
 
 def write_scenes(folder: Path, plans: list[tuple[int, int]], seed: int) -> dict[str, list[LabelledBox]]:
     """Pictures for the toy model, each with so many faces and plates; returns what they show, by name."""
@@ -24,11 +26,10 @@ def write_scenes(folder: Path, plans: list[tuple[int, int]], seed: int) -> dict[
     shown = {}
     for i, (faces, plates) in enumerate(plans):
         pixels, boxes = scene(rng, 200, 150, faces, plates)
-        Image.fromarray(pixels).save(folder / f"{i}.jpg", quality=95)
+        name = f"{i}{_SUFFIXES.get(i, '.jpg')}"
+        Image.fromarray(pixels).save(folder / name, quality=95, lossless=True)
         classes = [CLASS_NAMES[0]] * faces + [CLASS_NAMES[1]] * plates
-        shown[f"{i}.jpg"] = [
-            LabelledBox(tuple(map(float, box)), name) for box, name in zip(boxes, classes, strict=True)
-        ]
+        shown[name] = [LabelledBox(tuple(map(float, box)), name) for box, name in zip(boxes, classes, strict=True)]
     return shown
 
 
