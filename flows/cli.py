@@ -16,6 +16,7 @@ from rich.markup import escape
 from components.errors import StreetveilError
 from flows.evaluation import EPILOG, evaluate
 from flows.handcount import app as handcount
+from flows.label import app as label
 from flows.terminal import err as _err
 from flows.terminal import errors_in_one_line as _errors_in_one_line
 from flows.terminal import out as _out
@@ -31,6 +32,7 @@ app = typer.Typer(
 quarantine = typer.Typer(no_args_is_help=True, help="Images that were not published, and why.")
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(handcount, name="handcount")
+app.add_typer(label, name="label")
 
 app.command(epilog=EPILOG)(evaluate)
 
