@@ -21,6 +21,7 @@ from flows.evaluation import EPILOG, evaluate
 from flows.handcount import app as handcount
 from flows.review import ROLLBACK_EPILOG, rollback
 from flows.review import app as review
+from flows.label import app as label
 from flows.terminal import err as _err
 from flows.terminal import errors_in_one_line as _errors_in_one_line
 from flows.terminal import out as _out
@@ -37,6 +38,7 @@ quarantine = typer.Typer(no_args_is_help=True, help="Images that were not publis
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(handcount, name="handcount")
 app.add_typer(drift, name="drift")
+app.add_typer(label, name="label")
 
 app.command(epilog=EPILOG)(evaluate)
 app.command("backfill", epilog=BACKFILL_EPILOG)(backfill_command)

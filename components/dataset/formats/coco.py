@@ -56,7 +56,8 @@ def read_coco(
 
 def coco_text(images: Iterable[LabelledImage]) -> str:
     """The text of a COCO file that `read_coco` reads again to the same boxes; ignored ones are crowds of faces."""
-    listed, annotations = [], []
+    listed: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for image_id, image in enumerate(images, 1):
         size = {"width": image.width, "height": image.height}
         listed.append({"id": image_id, "file_name": image.path, **size})

@@ -11,7 +11,7 @@ from typing import Literal
 from components.dataset.formats.label_studio import read_export
 from components.dataset.labelling import desk
 from components.dataset.labelling.interface import answers_of
-from components.dataset.labelling.labelled import answered, is_within_reach, land
+from components.dataset.labelling.labelled import Answer, answered, is_within_reach, land
 from components.dataset.labelling.returned import Fault, Returned, answers_of_coco, answers_of_yolo
 from components.dataset.labelling.sample import Sample, read_sample
 from components.errors import StreetveilError
@@ -109,7 +109,8 @@ def _returned(sample: Sample, file: Path, empty_ok: bool) -> Returned:
 
 def _reachable(returned: Returned, sample_folder: Path, settings: Labelling, project: Path) -> Returned:
     """Labels of pictures that are gone are worth nothing, and said to be."""
-    here, gone = [], []
+    here: list[Answer] = []
+    gone: list[Answer] = []
     for answer in returned.answers:
         (here if is_within_reach(answer.image, sample_folder, settings, project) else gone).append(answer)
     why = "its original is erased, so its labels cannot be used: give it up"

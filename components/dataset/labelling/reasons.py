@@ -113,9 +113,9 @@ def _unmatched(image: PublishedImage, shadow: PublishedImage | None) -> float:
     alone = [0.0]
     for name in CLASS_NAMES:
         ours, theirs = (seen.hidden(name) for seen in (image, shadow))
-        same = iou(_boxes(ours), _boxes(theirs)) >= _SAME_OBJECT_IOU
-        alone += [last_word(p) for p, matched in zip(ours, same.any(axis=1), strict=True) if not matched]
-        alone += [last_word(p) for p, matched in zip(theirs, same.any(axis=0), strict=True) if not matched]
+        same = np.asarray(iou(_boxes(ours), _boxes(theirs)) >= _SAME_OBJECT_IOU)
+        alone += [last_word(p) for p, matched in zip(ours, same.any(axis=1).tolist(), strict=True) if not matched]
+        alone += [last_word(p) for p, matched in zip(theirs, same.any(axis=0).tolist(), strict=True) if not matched]
     return max(alone)
 
 

@@ -59,7 +59,8 @@ def shortlist(images: Iterable[PublishedImage], rules: Rules, settings: Labellin
     drawn, and if they are more than the budget, those with the smallest: a simple random sample either way.
     """
     kept: dict[Reason, list[Candidate]] = {reason: [] for reason in REASONS}
-    population, reported = 0, set()
+    population = 0
+    reported: set[str] = set()
     for image in images:
         population += 1
         reported.update(report.path for report in reports_of(image, rules))

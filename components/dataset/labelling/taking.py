@@ -172,4 +172,5 @@ def _cut(
     x1, y1, x2, y2 = max(x1, 0.0), max(y1, 0.0), min(x2, float(image.width)), min(y2, float(image.height))
     if x2 > x1 and y2 > y1:
         told = None if confidence is None else round(float(confidence), 4)
-        yield PreAnnotation(class_name, *(round(float(side), 2) for side in (x1, y1, x2, y2)), told)  # type: ignore[arg-type]
+        left, top, right, bottom = (round(float(side), 2) for side in (x1, y1, x2, y2))
+        yield PreAnnotation(class_name, left, top, right, bottom, told)  # type: ignore[arg-type]
