@@ -48,7 +48,8 @@ def change_together(registry: Registry, changes: Sequence[Change]) -> None:
         StreetveilError: the registry refused one; everything is as it was, or will be when the next change begins.
     """
     undo_unfinished(registry)
-    steps = [_Step(change, _value(registry, change)) for change in changes]
+    values = _values(registry)
+    steps = [_Step(change, values.get((change.version, change.key))) for change in changes]
     try:
         set_model_tag(registry, JOURNAL, json.dumps([asdict(step) for step in steps], ensure_ascii=False))
         for step in steps:
@@ -87,21 +88,25 @@ def _undo_after(registry: Registry, steps: Sequence[_Step], error: BaseException
 
 def _undo(registry: Registry, steps: Sequence[_Step]) -> None:
     """What stands where this put it gets its old value; what somebody else has changed since, or deleted, stays."""
-    there = {entry.version for entry in entries(registry)}
+    values = _values(registry)
+    there = {version for version, _ in values if version is not None}
     for step in reversed(steps):
         change = step.change
-        gone = change.version is not None and change.version not in there
-        lost = change.version is None and step.before is not None and step.before not in there
-        if not gone and not lost and _value(registry, change) == change.value != step.before:
+        named = step.before if change.version is None else change.version
+        gone = named is not None and named not in there
+        if not gone and values.get((change.version, change.key)) == change.value != step.before:
             _make(registry, Change(change.key, step.before, change.version))
     if model_tag(registry, JOURNAL) is not None:
         set_model_tag(registry, JOURNAL, None)
 
 
-def _value(registry: Registry, change: Change) -> str | None:
-    if change.version is None:
-        return registry.aliases().get(change.key)
-    return next((one.tags.get(change.key) for one in entries(registry) if one.version == change.version), None)
+def _values(registry: Registry) -> dict[tuple[str | None, str], str]:
+    """Every tag of every version, and every alias, as a `Change` names them: by version, or None, and key."""
+    found = entries(registry)
+    tags: dict[tuple[str | None, str], str] = {
+        (one.version, key): value for one in found for key, value in one.tags.items()
+    }
+    return tags | {(None, alias): one.version for one in found for alias in one.aliases}
 
 
 def _make(registry: Registry, change: Change) -> None:

@@ -90,9 +90,10 @@ def shop(made: Shop) -> Iterator[Shop]:
 
 
 def artifact(shop: Shop, version: str, name: str) -> Path:
-    """A file that is kept beside a version."""
+    """A file that is kept beside a version, or one of its networks."""
+    networks = {file.path.name: file.path for file in shop.registry.bundle(version).files}
     run = entry_of(shop.registry, version).run_id
-    return next(path for path in shop.artifacts if path.name == name and run in path.parts)
+    return networks.get(name) or next(path for path in shop.artifacts if path.name == name and run in path.parts)
 
 
 def test_a_candidate_is_registered_with_all_that_a_reviewer_needs(shop: Shop) -> None:
