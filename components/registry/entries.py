@@ -80,7 +80,8 @@ def set_alias(registry: Registry, alias: str, version: str | None) -> None:
 def model_tag(registry: Registry, key: str) -> str | None:
     """A tag of the registered model as a whole; None if it has none of the name."""
     with registry.connected(f"{registry.name} cannot be read") as client:
-        return client.get_registered_model(registry.name).tags.get(key)
+        models = client.search_registered_models(filter_string=f"name = '{registry.name}'")
+        return models[0].tags.get(key) if models else None
 
 
 def set_model_tag(registry: Registry, key: str, value: str | None) -> None:

@@ -35,12 +35,10 @@ from components.registry.decision import (
     now,
     promote,
 )
-from components.registry.entries import entries, entry_of, set_alias
+from components.registry.entries import entries, entry_of, model_tag, set_alias
 from components.registry.lock import review_lock
 from components.registry.models import CHALLENGER, CHAMPION, PREVIOUS, REPORT_FOLDER, Registry
-from components.registry.transaction import Change, change_together, undo_unfinished
-
-__all__ = ["Candidate", "Provenance", "Status", "Tag"]
+from components.registry.transaction import JOURNAL, Change, change_together, undo_unfinished
 
 _REGISTRATION_WAIT_S = 120  # a registration waits for a review that is going on, instead of failing the loop
 _DESCRIPTION_CHARACTERS = 4900  # MLflow's column takes 5000
@@ -237,8 +235,9 @@ def _registered(
 
 def _recover(registry: Registry) -> None:
     """Undo what was killed; while somebody reviews, what stands under way is theirs."""
-    with suppress(StreetveilError), review_lock(registry, "the list of candidates"):
-        undo_unfinished(registry)
+    if model_tag(registry, JOURNAL) is not None:
+        with suppress(StreetveilError), review_lock(registry, "the list of candidates"):
+            undo_unfinished(registry)
 
 
 def _named(reviewer: str, reason: str = "-") -> None:

@@ -45,7 +45,7 @@ def run(*command: str) -> tuple[int, str]:
 
 @pytest.mark.usefixtures("_wide_terminal")
 def test_a_reviewer_looks_decides_and_takes_it_back(registry: Registry) -> None:
-    """The list and the table say what is wrong; what is not passed needs a reason; a rollback and the page's check work."""
+    """The list and the table say what is wrong, decisions what they did; the page's check promotes."""
     status, told = run("review", "list")
     assert status == 0
     for words in ("failed", "needs a named acceptance", "passed", "pending", "@challenger"):
