@@ -35,10 +35,10 @@ from components.registry.decision import (
     now,
     promote,
 )
-from components.registry.entries import entries, entry_of, model_tag, set_alias
+from components.registry.entries import entries, entry_of, set_alias
 from components.registry.lock import review_lock
 from components.registry.models import CHALLENGER, CHAMPION, PREVIOUS, REPORT_FOLDER, Registry
-from components.registry.transaction import JOURNAL, Change, change_together, undo_unfinished
+from components.registry.transaction import Change, change_together, undo_unfinished, unfinished
 
 _REGISTRATION_WAIT_S = 120  # a registration waits for a review that is going on, instead of failing the loop
 _DESCRIPTION_CHARACTERS = 4900  # MLflow's column takes 5000
@@ -235,7 +235,7 @@ def _registered(
 
 def _recover(registry: Registry) -> None:
     """Undo what was killed; while somebody reviews, what stands under way is theirs."""
-    if model_tag(registry, JOURNAL) is not None:
+    if unfinished(registry) is not None:
         with suppress(StreetveilError), review_lock(registry, "the list of candidates"):
             undo_unfinished(registry)
 

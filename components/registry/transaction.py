@@ -1,8 +1,8 @@
 """Several tags and aliases, changed together or not at all.
 
-MLflow changes one thing at a time. So what will be changed, and what stood there, is first written down in a tag of the
-registered model. An error undoes what was done; after a kill, whoever comes next does. Only when that tag is gone does
-a change count.
+MLflow changes one thing at a time. So what will be changed, and what stood there, is first written down in a tag of a
+version. An error undoes what was done; after a kill, whoever comes next does. Only when that tag is gone does a change
+count.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from components.errors import StreetveilError
-from components.registry.entries import entries, model_tag, set_alias, set_model_tag, set_tag
+from components.registry.entries import entries, set_alias, set_tag
 from components.registry.models import Registry
 
 JOURNAL = "review_under_way"
@@ -48,13 +48,15 @@ def change_together(registry: Registry, changes: Sequence[Change]) -> None:
         StreetveilError: the registry refused one; everything is as it was, or will be when the next change begins.
     """
     undo_unfinished(registry)
+    holder = changes[0].version or changes[0].value
+    assert holder is not None
     values = _values(registry)
     steps = [_Step(change, values.get((change.version, change.key))) for change in changes]
     try:
-        set_model_tag(registry, JOURNAL, json.dumps([asdict(step) for step in steps], ensure_ascii=False))
+        set_tag(registry, holder, JOURNAL, json.dumps([asdict(step) for step in steps], ensure_ascii=False))
         for step in steps:
             _make(registry, step.change)
-        set_model_tag(registry, JOURNAL, None)
+        set_tag(registry, holder, JOURNAL, None)
     except BaseException as error:
         _undo_after(registry, steps, error)
         raise
@@ -69,11 +71,16 @@ def undo_unfinished(registry: Registry) -> bool:
     Raises:
         StreetveilError: the registry does not answer.
     """
-    told = model_tag(registry, JOURNAL)
+    told = unfinished(registry)
     if told is None:
         return False
     _undo(registry, [_Step(Change(**step["change"]), step["before"]) for step in json.loads(told)])
     return True
+
+
+def unfinished(registry: Registry) -> str | None:
+    """What is under way, or was killed in its middle, as JSON; None if nothing is."""
+    return next((entry.tags[JOURNAL] for entry in entries(registry) if JOURNAL in entry.tags), None)
 
 
 def _undo_after(registry: Registry, steps: Sequence[_Step], error: BaseException) -> None:
@@ -96,8 +103,9 @@ def _undo(registry: Registry, steps: Sequence[_Step]) -> None:
         gone = named is not None and named not in there
         if not gone and values.get((change.version, change.key)) == change.value != step.before:
             _make(registry, Change(change.key, step.before, change.version))
-    if model_tag(registry, JOURNAL) is not None:
-        set_model_tag(registry, JOURNAL, None)
+    for version, key in values:
+        if key == JOURNAL and version is not None:
+            set_tag(registry, version, JOURNAL, None)
 
 
 def _values(registry: Registry) -> dict[tuple[str | None, str], str]:

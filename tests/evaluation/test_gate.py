@@ -16,7 +16,7 @@ from components.detections import CLASS_NAMES, FACE, LICENSE_PLATE, Detections
 from components.errors import StreetveilError
 from components.evaluation.detector_metrics import figures_of
 from components.evaluation.gate import Figure, Outcome, Overall, Requirement, Verdict, judge
-from components.evaluation.gate_figures import figures_of_metrics, gate_figures
+from components.evaluation.gate_figures import export_figure, figures_of_metrics, gate_figures
 from components.evaluation.intervals import gap_interval
 from components.evaluation.object_table import measured
 from components.evaluation.slices import OF_PEOPLE, OF_PICTURES, slice_table
@@ -342,3 +342,12 @@ def test_a_requirement_that_cannot_be_meant_is_refused(values: dict[str, object]
 def test_the_slices_that_can_be_asked_for_are_those_that_are_measured() -> None:
     """The settings know every attribute of the table of slices, and no other."""
     assert set(SLICES) == {*OF_PEOPLE, *OF_PICTURES}
+
+
+def test_an_export_is_judged_by_the_class_that_loses_most() -> None:
+    """Two points less of the plates are told, whatever the faces gain; without a label nothing is."""
+    before, after = {"face": 0.90, "license_plate": 0.95}, {"face": 0.92, "license_plate": 0.93}
+    told = export_figure({"pixel_recall": after}, {"pixel_recall": before})
+    assert (told.value, told.note.startswith("most for licence plates")) == (pytest.approx(0.02), True)
+    nothing = dict.fromkeys(before)
+    assert export_figure({"pixel_recall": nothing}, {"pixel_recall": nothing}).value is None
