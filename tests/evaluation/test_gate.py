@@ -57,9 +57,10 @@ def told_of(case: Case, params: Params) -> dict[str, Figure]:
     return {**gate_figures(figures_of(both, region), slice_table(both.objects)), **MEASURED_ELSEWHERE}
 
 
-def judged(case: Case, params: Params, champion: Case | None = None) -> Verdict:
-    """The verdict on a case; without a champion it is compared with itself."""
-    return judge(told_of(case, params), told_of(champion or case, params), params.gate)
+def judged(case: Case, params: Params) -> Verdict:
+    """The verdict on a case, beside itself as champion."""
+    told = told_of(case, params)
+    return judge(told, told, params.gate)
 
 
 def row(table: Verdict, key: str) -> Requirement:
