@@ -77,21 +77,6 @@ def set_alias(registry: Registry, alias: str, version: str | None) -> None:
             client.delete_registered_model_alias(registry.name, alias)
 
 
-def model_tag(registry: Registry, key: str) -> str | None:
-    """A tag of the registered model as a whole; None if it has none of the name."""
-    with registry.connected(f"{registry.name} cannot be read") as client:
-        return client.get_registered_model(registry.name).tags.get(key)
-
-
-def set_model_tag(registry: Registry, key: str, value: str | None) -> None:
-    """Give the registered model as a whole a tag, or take it away."""
-    with registry.connected(f"the tag {key} of {registry.name} cannot be changed") as client:
-        if value is None:
-            client.delete_registered_model_tag(registry.name, key)
-        else:
-            client.set_registered_model_tag(registry.name, key, value)
-
-
 def artifact_text(registry: Registry, entry: Entry, path: str) -> str:
     """A file that is kept beside a version.
 

@@ -123,8 +123,8 @@ class Registry:
     def aliases(self) -> dict[str, str]:
         """Every alias with the number of the version that it points at; none where nothing is registered."""
         with self.connected(f"the aliases of {self.name} cannot be read") as client:
-            told = {} if self.is_empty() else client.get_registered_model(self.name).aliases
-            return {alias: str(version) for alias, version in told.items()}
+            models = client.search_registered_models(filter_string=f"name = '{self.name}'")
+            return {alias: str(version) for model in models for alias, version in model.aliases.items()}
 
     @contextlib.contextmanager
     def connected(self, doing: str) -> Iterator[MlflowClient]:

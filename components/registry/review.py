@@ -10,12 +10,11 @@ import hashlib
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 
 from components.detection.bundle import ModelFile
 from components.errors import StreetveilError
-from components.evaluation.gate import Overall, Verdict
+from components.evaluation.gate import Verdict
 from components.evaluation.gate_text import verdict_markdown
 from components.registry.candidate import (
     VERDICT_FOLDER,
@@ -26,18 +25,22 @@ from components.registry.candidate import (
     Status,
     Tag,
     candidate_of,
-    verdict_of,
 )
-from components.registry.entries import Entry, entries, entry_of, set_alias
+from components.registry.decision import (
+    SOMEBODY,
+    accepted_with,
+    approved_on_page,
+    check_networks,
+    decision,
+    now,
+    promote,
+)
+from components.registry.entries import entries, entry_of, set_alias
 from components.registry.lock import review_lock
 from components.registry.models import CHALLENGER, CHAMPION, PREVIOUS, REPORT_FOLDER, Registry
-from components.registry.transaction import Change, change_together, undo_unfinished
-
-__all__ = ["Candidate", "Provenance", "Status", "Tag"]
+from components.registry.transaction import Change, change_together, undo_unfinished, unfinished
 
 _REGISTRATION_WAIT_S = 120  # a registration waits for a review that is going on, instead of failing the loop
-_SOMEBODY = "somebody on the MLflow page"
-_HISTORY_CHARACTERS = 4000
 _DESCRIPTION_CHARACTERS = 4900  # MLflow's column takes 5000
 
 
@@ -108,8 +111,8 @@ def approve(registry: Registry, version: str, reviewer: str, reason: str | None 
     with review_lock(registry, reviewer):
         undo_unfinished(registry)
         entry = entry_of(registry, version)
-        accepted = _accepted(registry, entry, reason, override)
-        _promote(registry, entry, reviewer, reason, accepted)
+        accepted = accepted_with(registry, entry, reason, override)
+        promote(registry, entry, reviewer, reason, accepted)
 
 
 def reject(registry: Registry, version: str, reviewer: str, reason: str) -> None:
@@ -127,9 +130,9 @@ def reject(registry: Registry, version: str, reviewer: str, reason: str) -> None
         change_together(
             registry,
             [
-                *_decision(entry, reviewer, reason, None, "rejected"),
+                *decision(entry, reviewer, reason, None, "rejected"),
                 Change(Tag.STATUS, Status.REJECTED, version),
-                Change(Tag.REJECTED_AT, _now(), version),
+                Change(Tag.REJECTED_AT, now(), version),
                 *([Change(CHALLENGER, None)] if CHALLENGER in entry.aliases else []),
             ],
         )
@@ -151,16 +154,16 @@ def rollback(registry: Registry, reviewer: str, reason: str) -> str:
         champion, back = aliases.get(CHAMPION), aliases.get(PREVIOUS)
         if back is None or back == champion:
             raise StreetveilError(f"there is no @{PREVIOUS} to go back to: approve another version instead")
-        _check_networks(registry, back)
+        check_networks(registry, back)
         by_version = {entry.version: entry for entry in all_entries}
         before = by_version[back].tags.get(Tag.REPLACED)
         changes = [Change(CHAMPION, back), Change(PREVIOUS, before if before in by_version else None)]
         if champion is not None:
             left = by_version[champion]
             changes += [
-                *_decision(left, reviewer, reason, None, f"rolled back to version {back}"),
+                *decision(left, reviewer, reason, None, f"rolled back to version {back}"),
                 Change(Tag.STATUS, Status.ROLLED_BACK, champion),
-                Change(Tag.ROLLED_BACK_AT, _now(), champion),
+                Change(Tag.ROLLED_BACK_AT, now(), champion),
                 Change(Tag.PROMOTED_AT, None, champion),
             ]
         change_together(registry, changes)
@@ -182,13 +185,13 @@ def promote_approved(registry: Registry) -> str | None:
     if registry.is_empty():
         return None
     promoted = None
-    with review_lock(registry, _SOMEBODY):
+    with review_lock(registry, SOMEBODY):
         undo_unfinished(registry)
         for entry in entries(registry):
             if entry.tags.get(Tag.STATUS) != Status.APPROVED or Tag.PROMOTED_AT in entry.tags:
                 continue
             try:
-                reviewer, reason, accepted = _approved_on_page(registry, entry)
+                reviewer, reason, accepted = approved_on_page(registry, entry)
             except StreetveilError as error:
                 note = f"not promoted: {error}. To try again, set {Tag.STATUS} to {Status.APPROVED}"
                 change_together(
@@ -196,86 +199,9 @@ def promote_approved(registry: Registry) -> str | None:
                     [Change(Tag.NOTE, note, entry.version), Change(Tag.STATUS, Status.PENDING, entry.version)],
                 )
                 continue
-            _promote(registry, entry, reviewer, reason, accepted)
+            promote(registry, entry, reviewer, reason, accepted)
             promoted = promoted or entry.version
     return promoted
-
-
-def _approved_on_page(registry: Registry, entry: Entry) -> tuple[str, str | None, str | None]:
-    """Who has approved it there, why, and what they accept; on the page, nothing can be overridden."""
-    if Tag.REJECTED_AT in entry.tags or Tag.ROLLED_BACK_AT in entry.tags:
-        raise StreetveilError(f"it was {_once(entry)}; `streetveil review approve {entry.version} --override` can")
-    reviewer, reason = (entry.tags.get(tag, "").strip() for tag in (Tag.REVIEWER, Tag.REASON))
-    try:
-        accepted = _accepted(registry, entry, reason if reviewer else None, override=False)
-    except StreetveilError as error:
-        missing = "" if reviewer and reason else f" (on this page: the tags {Tag.REVIEWER} and {Tag.REASON})"
-        raise StreetveilError(f"{error}{missing}") from error
-    return reviewer or _SOMEBODY, reason or None, accepted
-
-
-def _accepted(registry: Registry, entry: Entry, reason: str | None, override: bool) -> str | None:
-    """What somebody accepts with this approval; None if nothing stands against it.
-
-    Raises:
-        StreetveilError: it may not be promoted, or not like this.
-    """
-    champion, version = registry.aliases().get(CHAMPION), entry.version
-    if version == champion:
-        raise StreetveilError(f"version {version} is @{CHAMPION} already: there is nothing to approve")
-    verdict = verdict_of(registry, entry)
-    _check_networks(registry, version)
-    against = []
-    if Tag.REJECTED_AT in entry.tags or Tag.ROLLED_BACK_AT in entry.tags:
-        against.append(f"it was {_once(entry)}")
-    compared = entry.tags.get(Tag.COMPARED_WITH) or None
-    if compared != champion:
-        against.append(
-            f"it was compared with {f'version {compared}' if compared else 'no champion'}, and @{CHAMPION} is "
-            f"version {champion} now"
-        )
-    if verdict.overall is Overall.FAILED:
-        against.append(f"the gate failed: {'; '.join(verdict.reasons)}")
-    if against and not override:
-        raise StreetveilError(
-            f"version {version} may not be promoted: {'. '.join(against)}. Evaluate it anew, or "
-            "override this by name and with a reason"
-        )
-    if verdict.overall is Overall.NEEDS_ACCEPTANCE:
-        against.append(f"not decided: {'; '.join(verdict.reasons)}")
-    if against and not (reason or "").strip():
-        raise StreetveilError(
-            f"version {version} needs somebody who accepts this, by name and with a reason (--reason): "
-            f"{'. '.join(against)}"
-        )
-    return ". ".join(against) or None
-
-
-def _promote(registry: Registry, entry: Entry, reviewer: str, reason: str | None, accepted: str | None) -> None:
-    champion, version = registry.aliases().get(CHAMPION), entry.version
-    change_together(
-        registry,
-        [
-            *_decision(entry, reviewer, reason, accepted, "approved"),
-            Change(Tag.REPLACED, champion, version),
-            Change(Tag.REJECTED_AT, None, version),
-            Change(Tag.ROLLED_BACK_AT, None, version),
-            *([Change(PREVIOUS, champion)] if champion else []),
-            Change(CHAMPION, version),
-            *([Change(CHALLENGER, None)] if CHALLENGER in entry.aliases else []),
-            Change(Tag.STATUS, Status.APPROVED, version),
-            Change(Tag.PROMOTED_AT, _now(), version),
-        ],
-    )
-
-
-def _decision(entry: Entry, reviewer: str, reason: str | None, accepted: str | None, what: str) -> list[Change]:
-    """The tags that say who has decided what, and why, the last time and ever."""
-    line = f"{_now()} {reviewer.strip()}: {what}" + (f", because {' '.join(reason.split())}" if reason else "")
-    line += f" (accepted: {accepted})" if accepted else ""
-    history = f"{entry.tags.get(Tag.HISTORY, '')}\n{line}".strip()[-_HISTORY_CHARACTERS:]
-    told = {Tag.REVIEWER: reviewer.strip(), Tag.REASON: reason, Tag.OVERRIDE: accepted, Tag.NOTE: None}
-    return [Change(tag, value, entry.version) for tag, value in {**told, Tag.HISTORY: history}.items()]
 
 
 def _registered(
@@ -298,7 +224,7 @@ def _registered(
         Tag.PARAMS_SHA256: provenance.params_sha256,
     }
     with tempfile.TemporaryDirectory() as folder:
-        page = render_verdict(verdict, f"{registry.name}, registered {_now()}")
+        page = render_verdict(verdict, f"{registry.name}, registered {now()}")
         Path(folder, VERDICT_JSON).write_text(text, encoding="utf-8")
         Path(folder, VERDICT_PAGE).write_text(page, encoding="utf-8")
         artifacts = [(Path(folder), VERDICT_FOLDER), *([(report, REPORT_FOLDER)] if report else [])]
@@ -309,24 +235,11 @@ def _registered(
 
 def _recover(registry: Registry) -> None:
     """Undo what was killed; while somebody reviews, what stands under way is theirs."""
-    with suppress(StreetveilError), review_lock(registry, "the list of candidates"):
-        undo_unfinished(registry)
-
-
-def _check_networks(registry: Registry, version: str) -> None:
-    for file in registry.bundle(version).files:
-        file.read()
+    if unfinished(registry) is not None:
+        with suppress(StreetveilError), review_lock(registry, "the list of candidates"):
+            undo_unfinished(registry)
 
 
 def _named(reviewer: str, reason: str = "-") -> None:
     if not reviewer.strip() or not reason.strip():
         raise StreetveilError("a decision needs a name and a reason, which are stored: give --reviewer and --reason")
-
-
-def _once(entry: Entry) -> str:
-    what = "rolled back" if Tag.ROLLED_BACK_AT in entry.tags else "rejected"
-    return f"{what} by {entry.tags.get(Tag.REVIEWER, 'somebody')}: {entry.tags.get(Tag.REASON, 'no reason was given')}"
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,8 +1,8 @@
 """Several tags and aliases, changed together or not at all.
 
-MLflow changes one thing at a time. So what will be changed, and what stood there, is first written down in a tag of the
-registered model. An error undoes what was done; after a kill, whoever comes next does. Only when that tag is gone does
-a change count.
+MLflow changes one thing at a time. So what will be changed, and what stood there, is first written down in a tag of a
+version. An error undoes what was done; after a kill, whoever comes next does. Only when that tag is gone does a change
+count.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from components.errors import StreetveilError
-from components.registry.entries import entries, model_tag, set_alias, set_model_tag, set_tag
+from components.registry.entries import entries, set_alias, set_tag
 from components.registry.models import Registry
 
 JOURNAL = "review_under_way"
@@ -48,12 +48,15 @@ def change_together(registry: Registry, changes: Sequence[Change]) -> None:
         StreetveilError: the registry refused one; everything is as it was, or will be when the next change begins.
     """
     undo_unfinished(registry)
-    steps = [_Step(change, _value(registry, change)) for change in changes]
+    holder = changes[0].version or changes[0].value
+    assert holder is not None
+    values = _values(registry)
+    steps = [_Step(change, values.get((change.version, change.key))) for change in changes]
     try:
-        set_model_tag(registry, JOURNAL, json.dumps([asdict(step) for step in steps], ensure_ascii=False))
+        set_tag(registry, holder, JOURNAL, json.dumps([asdict(step) for step in steps], ensure_ascii=False))
         for step in steps:
             _make(registry, step.change)
-        set_model_tag(registry, JOURNAL, None)
+        set_tag(registry, holder, JOURNAL, None)
     except BaseException as error:
         _undo_after(registry, steps, error)
         raise
@@ -68,11 +71,16 @@ def undo_unfinished(registry: Registry) -> bool:
     Raises:
         StreetveilError: the registry does not answer.
     """
-    told = model_tag(registry, JOURNAL)
+    told = unfinished(registry)
     if told is None:
         return False
     _undo(registry, [_Step(Change(**step["change"]), step["before"]) for step in json.loads(told)])
     return True
+
+
+def unfinished(registry: Registry) -> str | None:
+    """What is under way, or was killed in its middle, as JSON; None if nothing is."""
+    return next((entry.tags[JOURNAL] for entry in entries(registry) if JOURNAL in entry.tags), None)
 
 
 def _undo_after(registry: Registry, steps: Sequence[_Step], error: BaseException) -> None:
@@ -87,21 +95,26 @@ def _undo_after(registry: Registry, steps: Sequence[_Step], error: BaseException
 
 def _undo(registry: Registry, steps: Sequence[_Step]) -> None:
     """What stands where this put it gets its old value; what somebody else has changed since, or deleted, stays."""
-    there = {entry.version for entry in entries(registry)}
+    values = _values(registry)
+    there = {version for version, _ in values if version is not None}
     for step in reversed(steps):
         change = step.change
-        gone = change.version is not None and change.version not in there
-        lost = change.version is None and step.before is not None and step.before not in there
-        if not gone and not lost and _value(registry, change) == change.value != step.before:
+        named = step.before if change.version is None else change.version
+        gone = named is not None and named not in there
+        if not gone and values.get((change.version, change.key)) == change.value != step.before:
             _make(registry, Change(change.key, step.before, change.version))
-    if model_tag(registry, JOURNAL) is not None:
-        set_model_tag(registry, JOURNAL, None)
+    for version, key in values:
+        if key == JOURNAL and version is not None:
+            set_tag(registry, version, JOURNAL, None)
 
 
-def _value(registry: Registry, change: Change) -> str | None:
-    if change.version is None:
-        return registry.aliases().get(change.key)
-    return next((one.tags.get(change.key) for one in entries(registry) if one.version == change.version), None)
+def _values(registry: Registry) -> dict[tuple[str | None, str], str]:
+    """Every tag of every version, and every alias, as a `Change` names them: by version, or None, and key."""
+    found = entries(registry)
+    tags: dict[tuple[str | None, str], str] = {
+        (one.version, key): value for one in found for key, value in one.tags.items()
+    }
+    return tags | {(None, alias): one.version for one in found for alias in one.aliases}
 
 
 def _make(registry: Registry, change: Change) -> None:

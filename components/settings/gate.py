@@ -20,7 +20,7 @@ SLICES: tuple[str, ...] = get_args(Slice)
 class Metric(StrEnum):
     """What a requirement may be about; all are shares, 0 to 1, but for the last three.
 
-    `*_gap`: how much lower the object recall of a slice is than that of all others together.
+    `*.gap`: how much lower the object recall of a slice is than that of all others together.
     `reidentification_ratio`: rank-1 of the attack on hidden faces ÷ that of guessing.
     `export_recall_loss`: pixel recall of the trained network less that of the file that is shipped.
     `images_per_s`: on one core.

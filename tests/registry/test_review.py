@@ -15,7 +15,7 @@ from components.evaluation.gate import Verdict
 from components.registry import lock as lock_module
 from components.registry import transaction
 from components.registry.candidate import Tag
-from components.registry.entries import entries, entry_of, model_tag, set_alias, set_tag
+from components.registry.entries import entries, entry_of, set_alias, set_tag
 from components.registry.lock import review_lock
 from components.registry.models import CHALLENGER, CHAMPION, PREVIOUS, Registry
 from components.registry.review import (
@@ -29,7 +29,7 @@ from components.registry.review import (
     rollback,
     show,
 )
-from components.registry.transaction import JOURNAL
+from components.registry.transaction import unfinished
 from tests.registry.verdicts import verdict
 from tests.toy_model import toy_bundle
 
@@ -90,9 +90,10 @@ def shop(made: Shop) -> Iterator[Shop]:
 
 
 def artifact(shop: Shop, version: str, name: str) -> Path:
-    """A file that is kept beside a version."""
+    """A file that is kept beside a version, or one of its networks."""
+    networks = {file.path.name: file.path for file in shop.registry.bundle(version).files}
     run = entry_of(shop.registry, version).run_id
-    return next(path for path in shop.artifacts if path.name == name and run in path.parts)
+    return networks.get(name) or next(path for path in shop.artifacts if path.name == name and run in path.parts)
 
 
 def test_a_candidate_is_registered_with_all_that_a_reviewer_needs(shop: Shop) -> None:
@@ -200,7 +201,7 @@ class OutageError(Exception):
 def breaking_at(monkeypatch: pytest.MonkeyPatch, step: int, forever: bool = False) -> list[int]:
     """From here on, the nth write of a transaction fails; forever: and all after it, as after a kill."""
     count = [0]
-    for name in ("set_alias", "set_tag", "set_model_tag"):
+    for name in ("set_alias", "set_tag"):
         real = getattr(transaction, name)
 
         def write(*arguments: object, real: object = real) -> None:
@@ -239,7 +240,7 @@ def test_an_error_at_any_step_undoes_all_of_them(shop: Shop, action: str, monkey
             except OutageError:
                 pass
         assert shop.state() == before, f"step {steps}"
-        assert model_tag(shop.registry, JOURNAL) is None
+        assert unfinished(shop.registry) is None
     assert steps > 6
     assert written[0] == steps - 1
     assert shop.state() != before
@@ -253,7 +254,7 @@ def test_a_killed_approval_is_undone_by_whoever_comes_next(shop: Shop, monkeypat
             breaking_at(patched, step, forever=True)
             with pytest.raises(StreetveilError, match="Nor could that be undone"):
                 act(shop, "approve")
-        assert model_tag(shop.registry, JOURNAL) is not None
+        assert unfinished(shop.registry) is not None
         assert shop.registry.aliases()[CHAMPION] in ("1", PASSED)
         reviewed(shop.registry)
         assert shop.state() == before, f"step {step}"
