@@ -13,7 +13,7 @@ from components.batch.storage import LocalStorage, open_destination
 from components.errors import StreetveilError
 from components.monitoring.distributions import DayProfile, grid_of, profile_of, profile_of_folder
 
-FACE = Proposal("face", 10, 10, 42, 42, 2, 0.5, 0.9, None, "blurred")
+FACE = Proposal("face", 10, 10, 42, 42, 2, 0.5, 0.91, None, "blurred")
 CLUTTER = replace(FACE, stage1_confidence=0.11, stage2_confidence=0.03, outcome="below_threshold")
 PLATE = replace(FACE, class_name="license_plate", secondary_confidence=0.7, x2=74, y2=26)
 ROW = ImageRow(
