@@ -2,24 +2,53 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
 from components.errors import StreetveilError
-from components.settings import PROJECT_ROOT
+from components.settings import PROJECT_ROOT, load_params
+from flows.daily_report import DAY_EVENT
+from flows.drift_watch import ALARM_EVENT
 from flows.serve import deployments
 
 
 def test_the_nightly_run_comes_at_one_and_never_twice_at_once() -> None:
     """The deployment that `streetveil serve` serves runs at 01:00 in a named zone, one at a time, others waiting."""
-    (nightly,) = deployments(PROJECT_ROOT / "prefect.yaml")
-    assert (nightly.flow_name, nightly.name) == ("daily-blur", "nightly")
+    nightly = next(served for served in deployments(PROJECT_ROOT / "prefect.yaml") if served.name == "nightly")
+    assert nightly.flow_name == "daily-blur"
     (schedule,) = nightly.schedules or []
     assert (schedule.schedule.cron, schedule.schedule.timezone) == ("0 1 * * *", "Europe/Berlin")  # type: ignore[union-attr]
     assert nightly.concurrency_limit == 1
     assert nightly.concurrency_options is not None
     assert nightly.concurrency_options.collision_strategy.value == "ENQUEUE"
+
+
+def test_the_drift_watch_starts_on_every_published_day() -> None:
+    """It has no hours of its own: the nightly run's event starts it, each time, with the folder that the event names."""
+    watch = next(served for served in deployments(PROJECT_ROOT / "prefect.yaml") if served.name == "drift-watch")
+    assert (watch.flow_name, watch.schedules) == ("drift-watch", [])
+    (trigger,) = watch.triggers
+    assert trigger.expect == {DAY_EVENT}
+    assert trigger.within.total_seconds() == 0
+    assert trigger.parameters == {"published": "{{ event.payload.published }}"}
+
+
+def test_drift_starts_a_retraining_at_most_once_in_its_cooling_time(tmp_path: Path) -> None:
+    """A deployment that takes the file's trigger starts on the flow's event, no more often than the flow's settings say."""
+    entries = yaml.safe_load((PROJECT_ROOT / "prefect.yaml").read_text())
+    monthly = entries["deployments"][0] | {
+        "name": "monthly",
+        "triggers": [entries["definitions"]["triggers"]["drift_alarm"]],
+    }
+    monthly["entrypoint"] = f"{PROJECT_ROOT}/{monthly['entrypoint']}"
+    (tmp_path / "prefect.yaml").write_text(yaml.safe_dump({"deployments": [monthly]}))
+    (trigger,) = deployments(tmp_path / "prefect.yaml")[0].triggers
+    assert trigger.expect == {ALARM_EVENT}
+    assert trigger.threshold == 1
+    assert trigger.within == timedelta(days=load_params().drift.cooling_days)
 
 
 def test_a_broken_file_is_told_in_one_line(tmp_path: Path) -> None:
