@@ -88,7 +88,9 @@ def days(rng: np.random.Generator, images: int, change: Change | None = None, af
 def manifests(
     rng: np.random.Generator, images: int, change: Change | None = None, after: int = 0
 ) -> Iterator[pa.Table]:
-    """The manifests of days without end. Each has its own weather, traffic and route, like the day before; weekends have fewer cars.
+    """The manifests of days without end.
+
+    Each has its own weather, traffic and route, much like those of the day before; weekends have fewer cars.
 
     Args:
         rng: what decides.

@@ -82,7 +82,7 @@ def test_a_reference_travels_with_its_version(days: dict[str, list[Path]]) -> No
 def test_the_watch_raises_one_alarm_and_shows_why(
     days: dict[str, list[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first dark day warns, the second starts a retraining, the third starts none; each has its page and verdict."""
+    """The first dark day warns, the second starts a retraining, the third starts none; the page says why."""
     settings = yaml.safe_load((PROJECT_ROOT / "params.yaml").read_text())
     settings["drift"]["folder"] = str(tmp_path / "drift")
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings))

@@ -27,7 +27,7 @@ def test_the_nightly_run_comes_at_one_and_never_twice_at_once() -> None:
 
 
 def test_the_drift_watch_starts_on_every_published_day() -> None:
-    """It has no hours of its own: the nightly run's event starts it, each time, with the folder that the event names."""
+    """It has no hours of its own: the nightly run's event starts it each time, with the folder that it names."""
     watch = next(served for served in deployments(PROJECT_ROOT / "prefect.yaml") if served.name == "drift-watch")
     assert (watch.flow_name, watch.schedules) == ("drift-watch", [])
     (trigger,) = watch.triggers
@@ -37,14 +37,12 @@ def test_the_drift_watch_starts_on_every_published_day() -> None:
 
 
 def test_drift_starts_a_retraining_at_most_once_in_its_cooling_time(tmp_path: Path) -> None:
-    """A deployment that takes the file's trigger starts on the flow's event, no more often than the flow's settings say."""
+    """The file's trigger waits for the watch's event, and starts no more often than the settings say."""
     entries = yaml.safe_load((PROJECT_ROOT / "prefect.yaml").read_text())
-    monthly = entries["deployments"][0] | {
-        "name": "monthly",
-        "triggers": [entries["definitions"]["triggers"]["drift_alarm"]],
-    }
-    monthly["entrypoint"] = f"{PROJECT_ROOT}/{monthly['entrypoint']}"
-    (tmp_path / "prefect.yaml").write_text(yaml.safe_dump({"deployments": [monthly]}))
+    alarm = entries["definitions"]["triggers"]["drift_alarm"]
+    retraining = entries["deployments"][0] | {"name": "monthly", "entrypoint": "toy.py:toy", "triggers": [alarm]}
+    (tmp_path / "prefect.yaml").write_text(yaml.safe_dump({"deployments": [retraining]}))
+    (tmp_path / "toy.py").write_text("from prefect import flow\n\n@flow\ndef toy():\n    pass\n")
     (trigger,) = deployments(tmp_path / "prefect.yaml")[0].triggers
     assert trigger.expect == {ALARM_EVENT}
     assert trigger.threshold == 1
