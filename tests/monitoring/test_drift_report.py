@@ -41,7 +41,7 @@ def test_a_page_without_a_test_still_says_why(reference: Reference, tmp_path: Pa
 def test_evidentlys_page_carries_our_verdict_on_top_of_all_distributions(
     reference: Reference, undisturbed: list[DayProfile], settings: Drift, tmp_path: Path
 ) -> None:
-    """The page holds the verdict before anything else, every distribution's name, and asks no other host for anything."""
+    """The verdict comes first, every distribution follows, and the page asks no other host for anything."""
     day = undisturbed[-1]
     bright = {**day.counts, "strict/brightness": tuple(np.roll(day.counts["strict/brightness"], 20).tolist())}
     report = compare(reference, replace(day, counts=bright), settings)
