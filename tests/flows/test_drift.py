@@ -60,7 +60,7 @@ def test_days_are_compared_by_hand(days: dict[str, list[Path]], tmp_path: Path) 
     assert dark.exit_code == 5
     report = json.loads(dark.output)
     assert (report["level"], report["day"]) == ("alarm", "2026-02-02")
-    assert "strict/brightness" in {test["name"] for test in report["tests"] if test["level"] == "alarm"}
+    assert "strict/face/stage2_confidence" in {test["name"] for test in report["tests"] if test["level"] == "alarm"}
 
 
 def test_a_reference_travels_with_its_version(days: dict[str, list[Path]]) -> None:
@@ -72,7 +72,7 @@ def test_a_reference_travels_with_its_version(days: dict[str, list[Path]]) -> No
     assert run("reference", *days["reference"], "--attach", "champion").exit_code == 0
     dark = run("check", *days["night"][:2])
     assert dark.exit_code == 5
-    assert "strict/brightness" in dark.output
+    assert "strict/face/stage2_confidence" in dark.output
     registry = Registry.of("streetveil-detector")
     assert registry.fetch("1", "another.json") is None
     assert registry.fetch("champion", REFERENCE_FILE) is not None
@@ -97,7 +97,7 @@ def test_the_watch_raises_one_alarm_and_shows_why(
     assert [report.level for report in reports if report] == ["warning", "alarm", "alarm"]
     (event,) = emitted
     assert (event["event"], event["payload"]["day"]) == (watch.ALARM_EVENT, "2026-02-02")
-    assert any("strict/brightness" in page and "alarm" in page for page in pages)
+    assert any("strict/face/stage2_confidence" in page and "# Drift: alarm" in page for page in pages)
     page = (tmp_path / "drift/2026-02-02/drift.html").read_text()
     assert "<h1>Drift on 2026-02-02: alarm</h1>" in page
     assert 'src="http' not in page
