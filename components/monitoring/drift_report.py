@@ -43,14 +43,14 @@ def write_page(reference: Reference, day: DayProfile, report: DriftReport, path:
         report: what the comparison came to.
         path: of the page; its folder is made.
     """
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.metrics import ValueDrift
-
     names = sorted({test.name for test in report.tests})
     path.parent.mkdir(parents=True, exist_ok=True)
     if not names:
         path.write_text(f"<!DOCTYPE html><meta charset='utf-8'>{_verdict(report)}", encoding="utf-8")
         return
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.metrics import ValueDrift
+
     pool = {name: reference.counts(name, 1).sum(axis=0) for name in names}
     definition = DataDefinition(numerical_columns=names)
     current, usual = (

@@ -26,7 +26,7 @@ ROW = ImageRow(
 def at(profile: DayProfile, name: str) -> dict[float, int]:
     """The bins of a distribution that are not empty, by their lower edge."""
     counts = profile.counts[name]
-    return {float(grid_of(name).edges[i]): counts[i] for i in np.flatnonzero(counts)}
+    return {round(float(grid_of(name).edges[i]), 6): counts[i] for i in np.flatnonzero(counts)}
 
 
 @pytest.fixture
