@@ -80,7 +80,17 @@ CHANGES: dict[str, Change] = {"fog": fog, "night": night, "camera change": camer
 
 
 def days(rng: np.random.Generator, images: int, change: Change | None = None, after: int = 0) -> Iterator[DayProfile]:
-    """Days without end. Each has its own weather, traffic and route, like the day before; weekends have fewer cars.
+    """The profiles of days without end; see `manifests`."""
+    for day, table in enumerate(manifests(rng, images, change, after)):
+        yield profile_of([table], f"day {day}")
+
+
+def manifests(
+    rng: np.random.Generator, images: int, change: Change | None = None, after: int = 0
+) -> Iterator[pa.Table]:
+    """The manifests of days without end.
+
+    Each has its own weather, traffic and route, much like those of the day before; weekends have fewer cars.
 
     Args:
         rng: what decides.
@@ -105,7 +115,7 @@ def days(rng: np.random.Generator, images: int, change: Change | None = None, af
             size_px=tuple(np.array(street.size_px) * np.exp(0.05 * state[3])),
             detect_ms=street.detect_ms * float(np.exp(0.03 * rng.normal())),
         )
-        yield profile_of([manifest(rng, street, round(images * float(np.exp(0.1 * rng.normal()))))], f"day {day}")
+        yield manifest(rng, street, round(images * float(np.exp(0.1 * rng.normal()))))
         day += 1
 
 

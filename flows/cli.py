@@ -19,9 +19,9 @@ from flows.backfill_command import backfill_command
 from flows.drift import app as drift
 from flows.evaluation import EPILOG, evaluate
 from flows.handcount import app as handcount
+from flows.label import app as label
 from flows.review import ROLLBACK_EPILOG, rollback
 from flows.review import app as review
-from flows.label import app as label
 from flows.terminal import err as _err
 from flows.terminal import errors_in_one_line as _errors_in_one_line
 from flows.terminal import out as _out
@@ -40,11 +40,10 @@ app.add_typer(handcount, name="handcount")
 app.add_typer(drift, name="drift")
 app.add_typer(label, name="label")
 
-app.command(epilog=EPILOG)(evaluate)
-app.command("backfill", epilog=BACKFILL_EPILOG)(backfill_command)
 app.add_typer(review, name="review")
 
 app.command(epilog=EPILOG)(evaluate)
+app.command("backfill", epilog=BACKFILL_EPILOG)(backfill_command)
 app.command(epilog=ROLLBACK_EPILOG)(rollback)
 
 

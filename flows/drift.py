@@ -17,6 +17,7 @@ from flows.terminal import errors_in_one_line, out
 if TYPE_CHECKING:
     from components.monitoring.drift import DriftReport
     from components.monitoring.reference import Reference
+    from components.registry.models import Registry
 
 EXIT_ALARM = 5
 app = typer.Typer(
@@ -94,7 +95,7 @@ def make_reference(
     out.print(f"{len(made.days)} days, {images} images, model version {made.model_version}", highlight=False)
 
 
-def _attach(registry, wanted: str, made: Reference, name: str) -> None:  # type: ignore[no-untyped-def]
+def _attach(registry: Registry, wanted: str, made: Reference, name: str) -> None:
     version = registry.version_of(wanted)
     if version != made.model_version:
         raise StreetveilError(

@@ -135,6 +135,12 @@ def test_dvc_has_one_adapter() -> None:
     assert [path.relative_to(PROJECT_ROOT).as_posix() for path in callers] == ["components/dataset/versions.py"]
 
 
+def test_evidently_has_one_adapter() -> None:
+    """Only the page that shows a day beside its reference is made by Evidently."""
+    assert importers("components", "evidently") == {"components/monitoring/drift_report.py"}
+    assert importers("flows", "evidently") == set()
+
+
 def test_ultralytics_has_one_adapter() -> None:
     """Only the package that wraps the training library imports it."""
     assert all(file.startswith("components/training/yolo/") for file in importers("components", "ultralytics"))

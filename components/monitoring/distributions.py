@@ -1,4 +1,4 @@
-"""A day's distributions, counted from its manifests: how sure the stages are, how many objects and how large, the light.
+"""A day's distributions, counted from its manifests: how sure the stages are, what is found, how large, the light.
 
 Every quantity is counted on one fixed grid, so days add up, a day of ten million images is as small as one of a
 thousand, and nothing in it shows anybody.

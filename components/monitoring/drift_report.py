@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 
 _VALUES = 1000  # of each distribution: smooth curves, in a page that still opens at once
 _BODY = "<body>"
+_NOTE = (
+    f"<p>This table decides. Below, Evidently measures once more, with the same limits, on {_VALUES} values drawn from "
+    "the counts; close to a limit it may see it otherwise.</p>"
+)
 _STYLE = """<style>
 .verdict{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:1.5rem auto;padding:0 1rem;color:#222}
 .verdict table{border-collapse:collapse;width:100%} .verdict td,.verdict th{padding:.2rem .7rem;text-align:right;
@@ -39,14 +43,14 @@ def write_page(reference: Reference, day: DayProfile, report: DriftReport, path:
         report: what the comparison came to.
         path: of the page; its folder is made.
     """
-    from evidently import DataDefinition, Dataset, Report
-    from evidently.metrics import ValueDrift
-
     names = sorted({test.name for test in report.tests})
     path.parent.mkdir(parents=True, exist_ok=True)
     if not names:
         path.write_text(f"<!DOCTYPE html><meta charset='utf-8'>{_verdict(report)}", encoding="utf-8")
         return
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.metrics import ValueDrift
+
     pool = {name: reference.counts(name, 1).sum(axis=0) for name in names}
     definition = DataDefinition(numerical_columns=names)
     current, usual = (
@@ -61,12 +65,14 @@ def write_page(reference: Reference, day: DayProfile, report: DriftReport, path:
 def drawn(counts: Any, name: str) -> Numbers:
     """Values that are distributed as the counts of a distribution, float64 [1000].
 
-    They are the quantiles in even steps, spread evenly over each bin.
+    They are the quantiles in even steps, spread evenly over each bin, in no order: Evidently draws them one after the
+    other as well, which would look like a trend.
     """
     edges, counts = grid_of(name).edges, np.asarray(counts, np.float64)
     below = np.concatenate([[0.0], np.cumsum(counts)]) / counts.sum()
     shares = (np.arange(_VALUES) + 0.5) / _VALUES
     values = np.interp(shares, below, edges)
+    values = np.random.default_rng(0).permutation(values)
     return np.round(values) if name.endswith("objects_per_image") else values
 
 
@@ -83,7 +89,7 @@ def _verdict(report: DriftReport) -> str:
     table = f"<table><tr>{''.join(f'<th>{name}</th>' for name in columns)}</tr>{rows}</table>" if rows else ""
     skipped = "".join(f"<li>{escape(reason)}</li>" for reason in report.skipped)
     left_out = f"<h2>Not compared</h2><ul>{skipped}</ul>" if skipped else ""
-    return f"{_STYLE}<section class='verdict'>{head}{table}{left_out}</section>"
+    return f"{_STYLE}<section class='verdict'>{head}{table}{_NOTE if rows else ''}{left_out}</section>"
 
 
 def _row(test: Finding) -> str:

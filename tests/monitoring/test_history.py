@@ -50,7 +50,7 @@ def test_one_alarm_is_enough_for_the_cooling_time(tmp_path: Path) -> None:
 
 
 def test_a_model_without_a_reference_makes_its_own(undisturbed: list[DayProfile], settings: Drift) -> None:
-    """Nothing is judged at first; then days that an alarm could be made of stay out; at last it is complete and fixed."""
+    """Nothing is judged at first; then days that an alarm could be made of stay out; at last it is complete."""
     least, days = settings.least_reference_days, settings.reference_days
     assert own_reference(undisturbed[: least + 1], settings) == (None, False)
     growing, complete = own_reference(undisturbed[: least + 2], settings)
