@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 
+from components.dataset import versions
 from components.dataset.demo_day import write_demo_day
 from components.errors import StreetveilError
 from components.settings import PROJECT_ROOT, Environment, load_params
@@ -40,7 +41,6 @@ def main() -> int:
         "MLFLOW_TRACKING_URI": environment.mlflow_tracking_uri,
         "STREETVEIL_MLFLOW_ARTIFACTS": environment.mlflow_artifacts,
         "STREETVEIL_PARAMS": str(_PROJECT / "params.yaml"),
-        "DVC_NO_ANALYTICS": "true",
         _INSIDE: str(PREFECT_HOME),
     }
     command = [sys.executable, "-m", "flows.demo_loop"]
@@ -51,10 +51,11 @@ def _make_project() -> None:
     shutil.rmtree(_PROJECT, ignore_errors=True)
     for folder in ("components", "flows", "data/hand_labels"):
         shutil.copytree(PROJECT_ROOT / folder, _PROJECT / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (_PROJECT / "data" / "labelled_by_us").mkdir()
     for name, changed in (("params.yaml", _small_params), ("dvc.yaml", _small_chain)):
         told = yaml.safe_load((PROJECT_ROOT / name).read_text(encoding="utf-8"))
         (_PROJECT / name).write_text(yaml.safe_dump(changed(told), sort_keys=False, allow_unicode=True))
-    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet", "--force"], cwd=_PROJECT, check=True)
+    versions.begin(_PROJECT)
 
 
 def _small_params(told: dict[str, Any]) -> dict[str, Any]:

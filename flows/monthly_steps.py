@@ -141,7 +141,7 @@ def note_labels(loop: Loop) -> Result:
     state = desk.state(place) if place else "none"
     revision = _snapshot(loop)
     after = loop.project / loop.params.labelling.labelled
-    told = str(versions.difference(loop.journal.folder / "before", after)) if after.is_dir() else ""
+    told = versions.difference(loop.journal.folder / "before", after).text()
     return {"labels": state, "data_revision": revision, "difference": told}
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from components.dataset import versions
 from components.dataset.formats.coco import coco_text
 from components.dataset.labelling import desk
 from components.dataset.labelling.import_ import import_labels
@@ -97,7 +97,7 @@ def _chain(folder: Path) -> None:
     (folder / "dvc.yaml").write_text(
         f"stages:\n  train:\n    cmd: {command}\n    deps: [data/labelled_by_us]\n    outs: [data/chain/toy/networks]\n"
     )
-    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "-q"], cwd=folder, check=True)
+    versions.begin(folder)
 
 
 def label(project: Project, loop: Loop, box_of: Callable[[LabelledBox], LabelledBox]) -> None:

@@ -34,7 +34,6 @@ def project(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Iterato
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STREETVEIL_KEYS_DIR", str(folder / "keys"))
         patch.setenv("PYTHONPATH", str(PROJECT_ROOT))
-        patch.setenv("DVC_NO_ANALYTICS", "true")
         yield make_project(folder, params)
 
 
@@ -96,6 +95,7 @@ def test_the_loop_ends_at_a_champion_wherever_it_dies(project: Project) -> None:
     assert (tags["gate_verdict"], tags["review_status"], tags["reviewer"]) == ("passed", "approved", "ada")
     assert tags["data_revision"] == (journal.result("labels") or {})["data_revision"]
     assert tags["data_revision"] != (journal.result("snapshot") or {})["data_revision"]
+    assert (journal.result("labels") or {})["difference"].startswith("images: 12 added, 0 removed, 0 changed")
     assert journal.is_finished
 
 

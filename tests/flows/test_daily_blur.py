@@ -142,7 +142,7 @@ def test_a_run_under_way_keeps_its_model_and_its_shadow_publishes_nothing(
 def test_the_backfill_flow_looks_at_all_archives_within_its_limits(
     tmp_path: Path, params: Params, toy: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The latest archive comes first, a busy one is passed over, the next run does what is left, and the page says so."""
+    """The latest archive comes first, a busy one is passed over, the next run does the rest, and the page says so."""
     magenta = model_file(tmp_path / "magenta.onnx", toy_onnx((0.5, -1.0, 0.5)))
     for seed, day in enumerate(("2026-01-01", "2026-01-02", "2026-01-03")):
         write_scenes(tmp_path / "in" / day, [(1, 1), (0, 1)], seed)
