@@ -5,7 +5,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-servers lint repro env pages lock clean
+.PHONY: help demo demo-loop test test-all test-servers lint repro env pages lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -19,6 +19,9 @@ help:  ## this list
 
 demo: $(READY)  ## blur a small day of real photographs and look at the result
 	@$(BIN)/python -m flows.demo
+
+demo-loop: $(READY)  ## the monthly loop on rendered pictures, with a scripted labeller, in at most ten minutes
+	@$(BIN)/python -m flows.demo_loop
 
 test: $(READY)  ## the tests, in at most ten minutes on two cores
 	@$(BIN)/pytest -n 2 --dist worksteal

@@ -77,21 +77,29 @@ def blur_image(source_bytes: bytes, blurring: Blurring) -> BlurredImage:
     recipe = blurring.recipe
     with _timed(stage_ms, "decode"):
         picture = decode(source_bytes, recipe.reading)
-    sampled = _falls_into(picture.sha256, blurring.safety_sample_share)
     with _timed(stage_ms, "detect"):
-        proposals = _examine(blurring, picture, sampled)
-        outcomes = decide(proposals.found, blurring.region)
+        proposals, outcomes = find(picture, blurring)
     with _timed(stage_ms, "publish"):
         chosen = proposals.found.select([outcome is Outcome.BLURRED for outcome in outcomes])
         areas = areas_to_hide(chosen, blurring.region, picture.width, picture.height, picture.is_panorama)
         output = publish(source_bytes, areas, recipe, picture)
     with _timed(stage_ms, "verify"):
         verify_output(picture, source_bytes, output, areas, recipe)
-        redetected = _falls_into(picture.sha256, blurring.redetect_share)
+        redetected = falls_into(picture.sha256, blurring.redetect_share)
         if redetected:
-            _redetect(blurring, output.file_bytes, chosen, sampled)
+            redetect(blurring, picture, output.file_bytes, chosen)
     blurring_id = recipe.noise(picture).blurring_id()
     return BlurredImage(output.file_bytes, output.way, redetected, picture, proposals, outcomes, blurring_id, stage_ms)
+
+
+def find(picture: Picture, blurring: Blurring) -> tuple[Proposals, list[Outcome]]:
+    """Everything in a picture that could be a face or a plate, strongest first, and what the region makes of each.
+
+    Raises:
+        ImageFault: a network's output cannot be trusted.
+    """
+    proposals = _examine(blurring, picture, falls_into(picture.sha256, blurring.safety_sample_share))
+    return proposals, decide(proposals.found, blurring.region)
 
 
 def _examine(blurring: Blurring, picture: Picture, sampled: bool) -> Proposals:
@@ -101,18 +109,25 @@ def _examine(blurring: Blurring, picture: Picture, sampled: bool) -> Proposals:
         raise ImageFault(Reason.MODEL_OUTPUT, str(error)) from error
 
 
-def _falls_into(sha256: str, share: float) -> bool:
+def falls_into(sha256: str, share: float) -> bool:
     """Whether a file belongs to a share of all files: the same ones in every run."""
     return int(sha256[:8], 16) < share * 2**32
 
 
-def _redetect(blurring: Blurring, output_bytes: bytes, hidden: Detections, sampled: bool) -> None:
+def redetect(blurring: Blurring, picture: Picture, output_bytes: bytes, hidden: Detections) -> None:
     """Look for what was hidden once more, as it was looked for before.
+
+    Args:
+        blurring: the detectors.
+        picture: what the output was made from.
+        output_bytes: the output.
+        hidden: what is hidden in it.
 
     Raises:
         ImageFault: something that was hidden is still found where it was.
     """
     published = decode(output_bytes, blurring.recipe.reading)
+    sampled = falls_into(picture.sha256, blurring.safety_sample_share)
     found = _examine(blurring, published, sampled).found
     found = found.select(reaches_threshold(found, blurring.region))
     same_class = found.class_id[:, None] == hidden.class_id[None]

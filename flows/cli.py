@@ -14,8 +14,14 @@ import typer
 from rich.markup import escape
 
 from components.errors import StreetveilError
+from flows.backfill_command import EPILOG as BACKFILL_EPILOG
+from flows.backfill_command import backfill_command
+from flows.drift import app as drift
 from flows.evaluation import EPILOG, evaluate
 from flows.handcount import app as handcount
+from flows.label import app as label
+from flows.review import ROLLBACK_EPILOG, rollback
+from flows.review import app as review
 from flows.terminal import err as _err
 from flows.terminal import errors_in_one_line as _errors_in_one_line
 from flows.terminal import out as _out
@@ -31,8 +37,14 @@ app = typer.Typer(
 quarantine = typer.Typer(no_args_is_help=True, help="Images that were not published, and why.")
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(handcount, name="handcount")
+app.add_typer(drift, name="drift")
+app.add_typer(label, name="label")
+
+app.add_typer(review, name="review")
 
 app.command(epilog=EPILOG)(evaluate)
+app.command("backfill", epilog=BACKFILL_EPILOG)(backfill_command)
+app.command(epilog=ROLLBACK_EPILOG)(rollback)
 
 
 class Device(StrEnum):

@@ -21,6 +21,7 @@ from components.errors import StreetveilError
 from components.registry.champion import Champion
 from components.settings import PROJECT_ROOT, Params, load_params
 from flows.daily_report import publish_report
+from flows.daily_shadow import shadow_night
 from flows.one_folder import current_champion, default_workers, sum_up
 
 # Shards in flight at once: enough to keep the pool busy at the end of one shard, few enough to keep journals short.
@@ -56,6 +57,12 @@ def blur_shard(engine: LocalEngine, run: Run, shard: Shard) -> list[ImageRow]:
 def report(summary: Summary, source: Path, destination: Path) -> None:
     """Put the run's figures on the Prefect page."""
     publish_report(summary, source, destination)
+
+
+@task(cache_policy=NO_CACHE)
+def shadow(run: Run, workers: int) -> None:
+    """Let @challenger look at some of the day, too."""
+    shadow_night(run.order, workers)
 
 
 def _run_name() -> str:
@@ -108,6 +115,7 @@ def daily_blur(
         close_run(run)
     summary = sum_up(rows, plan.finished_before, time.perf_counter() - start, champion, region_name, params)
     report(summary, inputs, outputs)
+    shadow(run, workers or default_workers(device))
     if summary.exit_status == EXIT_FAILED:
         raise StreetveilError(
             f"only {summary.published_share:.1%} of the decodable images were published: see the report"

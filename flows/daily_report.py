@@ -5,18 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.events import emit_event
 
 from components.batch.summary import Summary
 
+DAY_EVENT = "streetveil.day.published"  # the drift watch of prefect.yaml starts on it
+
 
 def publish_report(summary: Summary, source: Path, destination: Path) -> None:
-    """Create the artifacts `daily-blur`, `daily-latency` and `daily-quarantine` of the current run."""
+    """Create the artifacts `daily-blur`, `daily-latency` and `daily-quarantine`, and say that the day is published."""
     create_markdown_artifact(
         report_markdown(summary, source, destination), key="daily-blur", description="The run at a glance"
     )
     create_table_artifact(latency_table(summary), key="daily-latency", description="Wall time per image and stage, ms")
     create_table_artifact(
         quarantine_table(summary), key="daily-quarantine", description="What was not published, and why"
+    )
+    emit_event(
+        event=DAY_EVENT,
+        resource={"prefect.resource.id": f"streetveil.day.{destination.name}"},
+        payload={"published": str(destination)},
     )
 
 

@@ -53,8 +53,7 @@ def evaluate(
 
 def print_gate(report: Report) -> None:
     """The gate table on the terminal, and the word on the judged model."""
-    from components.evaluation.report.page import bound_of, figure_of
-    from components.evaluation.report.summary import verdict_sentence
+    from components.evaluation.gate_text import bound_text, value_text, verdict_sentence
 
     table = Table("requirement", "bound", *(escape(model.title) for model in report.models), "rests on")
     group = ""
@@ -63,11 +62,11 @@ def print_gate(report: Report) -> None:
             group = rows[0].group
             table.add_row(f"[bold]{group}[/]")
         cells = [
-            f"[{_COLOURS.get(row.verdict.value, 'yellow')}]{row.verdict.value}[/]"
-            + (f" {figure_of(row, row.measured)}" if row.measured is not None else "")
+            f"[{_COLOURS.get(row.outcome.value, 'yellow')}]{row.outcome.value}[/]"
+            + (f" {value_text(row.metric, row.measured)}" if row.measured is not None else "")
             for row in rows
         ]
-        table.add_row(f"  {rows[0].title}", bound_of(rows[0]), *cells, escape(rows[0].note))
+        table.add_row(f"  {rows[0].title}", bound_text(rows[0]), *cells, escape(rows[0].note))
     gate = report.judged.gate
     out.print(table, highlight=False)
     colour = _COLOURS.get(gate.overall.value, "yellow")

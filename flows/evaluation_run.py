@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from components.dataset.labels import LabelledImage, read_labels
 from components.detection.bundle import ModelFile
 from components.detection.shipped import peer_files
 from components.errors import StreetveilError
+from components.evaluation.gate import Figure
 from components.evaluation.looks import Look, seen_by
 from components.evaluation.report.charts import MOST_MODELS
-from components.evaluation.report.files import METRICS, PAGE, SLICES, report_figures, write_report
+from components.evaluation.report.files import METRICS, PAGE, SLICES, VERDICT, report_figures, write_report
 from components.evaluation.report.report import PEERS_TITLE, About, ModelReport, Report, Subject, build_report, hashes
 from components.evaluation.sightings import read_sightings
-from components.registry.models import Registry
+from components.registry.models import CHAMPION, Registry
 from components.registry.references import PEERS, Reference, parse_reference
 from components.settings import PROJECT_ROOT, Params
 
@@ -30,12 +32,14 @@ class Candidate:
         title: its name for people.
         files: its networks.
         registered: the model and the number of the version, if it is one.
+        further: what was measured of it elsewhere, by the gates' keys.
     """
 
     key: str
     title: str
     files: tuple[ModelFile, ...]
     registered: Reference | None = None
+    further: Mapping[str, Figure] = field(default_factory=dict)
 
 
 def evaluate_models(
@@ -57,21 +61,42 @@ def evaluate_models(
     """
     if len(set(names)) != len(names) or len(names) > MOST_MODELS:
         raise StreetveilError(f"name at most {MOST_MODELS} models, each of them once")
-    region_name = params.region(region)[0]
-    settings_sha256 = params.sha256()
-    params = params.model_copy(update={"default_region": region_name})  # what models are looked at with
     candidates = [candidate(name, params) for name in names]
-    truth = labelled(data, part)
-    subjects = [_seen(one, truth, params, folder.with_name(f"{folder.name}.work")) for one in candidates]
-    about = About(_shown(data), part if data.is_dir() else "all", region_name, settings_sha256)
-    report = build_report(subjects, truth, params, about)
-    write_report(report, params.gate, folder)
-    figures = json.dumps(report_figures(report), indent=1, ensure_ascii=False)
-    (folder / METRICS).write_text(figures + "\n", encoding="utf-8")
+    work = folder.with_name(f"{folder.name}.work")
+    champion = _champion_of(candidates)
+    report = evaluate_candidates(candidates, data, part, folder, params, region=region, champion=champion, work=work)
     for one, model in zip(candidates, report.models, strict=True):
         if log_to_mlflow and one.registered:
             registry = Registry.of(one.registered.name)
-            registry.log_report(one.registered.wanted, folder, (PAGE, METRICS, SLICES), _gate_figures(model))
+            registry.log_report(one.registered.wanted, folder, (PAGE, METRICS, SLICES, VERDICT), _gate_figures(model))
+    return report
+
+
+def evaluate_candidates(
+    candidates: Sequence[Candidate], data: Path, part: str, folder: Path, params: Params, *, work: Path,
+    champion: str | None, region: str | None = None,
+) -> Report:  # fmt: skip
+    """Look, measure, and write the report's folder.
+
+    Args:
+        candidates: the first one is judged.
+        data, part, folder, region, params: as in `evaluate_models`.
+        champion: the key of the one that the others must not be worse than.
+        work: a folder for what was seen, so that nothing is looked at twice.
+
+    Raises:
+        StreetveilError: the labels cannot be read.
+    """
+    region_name = params.region(region)[0]
+    settings_sha256 = params.sha256()
+    params = params.model_copy(update={"default_region": region_name})  # what models are looked at with
+    truth = labelled(data, part)
+    subjects = [_seen(one, truth, params, work) for one in candidates]
+    about = About(_shown(data), part if data.is_dir() else "all", region_name, settings_sha256)
+    report = build_report(subjects, truth, params, about, champion)
+    write_report(report, params.gate, folder)
+    figures = json.dumps(report_figures(report), indent=1, ensure_ascii=False)
+    (folder / METRICS).write_text(figures + "\n", encoding="utf-8")
     return report
 
 
@@ -101,11 +126,23 @@ def labelled(data: Path, part: str) -> list[LabelledImage]:
 
 def _seen(one: Candidate, truth: Sequence[LabelledImage], params: Params, folder: Path) -> Subject:
     file = seen_by(Look(one.key, one.files, truth), params, folder)
-    return Subject(one.key, one.title, read_sightings(file), hashes(one.files))
+    return Subject(one.key, one.title, read_sightings(file), hashes(one.files), one.further)
 
 
 def _gate_figures(model: ModelReport) -> dict[str, float]:
-    return {f"gate.{row.key}": row.measured for row in model.gate.rows if row.measured is not None}
+    """By names that MLflow takes."""
+    return {
+        re.sub(r"[^\w.\- /]", "_", f"gate.{row.key}", flags=re.ASCII): row.measured
+        for row in model.gate.rows
+        if row.measured is not None
+    }
+
+
+def _champion_of(candidates: Sequence[Candidate]) -> str | None:
+    """The key of the one that is @champion, if it is among them: the others must not be worse than it."""
+    registered = [(one.key, one.registered) for one in candidates if one.registered]
+    champions = {name: Registry.of(name).aliases().get(CHAMPION) for name in {entry.name for _, entry in registered}}
+    return next((key for key, entry in registered if champions[entry.name] == entry.wanted), None)
 
 
 def _from_project(folder: Path) -> str:

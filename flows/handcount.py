@@ -153,8 +153,9 @@ def import_answers(
     """Take the annotations of Label Studio as a counter's answers."""
     from dataclasses import replace
 
+    from components.dataset.formats.label_studio import read_export
     from components.evaluation.hand_count.answers import AnswerBook
-    from components.evaluation.hand_count.label_studio import answers_from, read_export
+    from components.evaluation.hand_count.label_studio import answers_from
     from components.evaluation.hand_count.sample import read_sample
 
     with errors_in_one_line():

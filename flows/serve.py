@@ -51,7 +51,8 @@ def _deployment(entry: dict[str, Any], root: Path) -> RunnerDeployment:
         name=entry["name"],
         description=entry["description"],
         parameters=entry["parameters"],
-        schedules=[Cron(schedule["cron"], timezone=schedule["timezone"]) for schedule in entry["schedules"]],
+        schedules=[Cron(schedule["cron"], timezone=schedule["timezone"]) for schedule in entry.get("schedules", ())],
         concurrency_limit=ConcurrencyLimitConfig(limit=limit["limit"], collision_strategy=limit["collision_strategy"]),
         tags=entry["tags"],
+        triggers=entry.get("triggers", []),
     )

@@ -128,6 +128,19 @@ def test_charts_and_pages_have_one_adapter() -> None:
     assert importers("flows", "matplotlib") == importers("flows", "jinja2") == set()
 
 
+def test_dvc_has_one_adapter() -> None:
+    """No module imports DVC, and one calls its command line."""
+    assert importers("components", "dvc") == importers("flows", "dvc") == set()
+    callers = [path for package in ("components", "flows") for path in modules(package) if '"-m", "dvc"' in path.read_text()]
+    assert [path.relative_to(PROJECT_ROOT).as_posix() for path in callers] == ["components/dataset/versions.py"]
+
+
+def test_evidently_has_one_adapter() -> None:
+    """Only the page that shows a day beside its reference is made by Evidently."""
+    assert importers("components", "evidently") == {"components/monitoring/drift_report.py"}
+    assert importers("flows", "evidently") == set()
+
+
 def test_ultralytics_has_one_adapter() -> None:
     """Only the package that wraps the training library imports it."""
     assert all(file.startswith("components/training/yolo/") for file in importers("components", "ultralytics"))

@@ -9,6 +9,7 @@ import hashlib
 import math
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from components.batch.sources import ImageRef, read_image
 from components.batch.storage import Storage
 from components.blurring import BlurredImage, Blurring, blur_image
 from components.detection.bundle import Bundle, load_cascade
+from components.detection.cascade import Proposals
 from components.detection.onnx_runtime import Device
+from components.detection.region_rules import Outcome
 from components.detections import CLASS_NAMES
 from components.errors import ImageFault, Reason, StreetveilError
 from components.imaging.publication import Recipe
@@ -166,19 +169,7 @@ def _write(destination: Storage, path: str, output: bytes) -> float:
 def _published(
     order: WorkOrder, image: ImageRef, attempts: int, blurred: BlurredImage, read_ms: float, write_ms: float
 ) -> ImageRow:
-    picture, seen, found = blurred.picture, blurred.proposals, blurred.proposals.found
-    proposals = tuple(
-        Proposal(
-            class_name=CLASS_NAMES[found.class_id[i]],
-            **dict(zip(("x1", "y1", "x2", "y2"), found.xyxy[i].tolist(), strict=True)),
-            stage=int(found.stage[i]),
-            stage1_confidence=float(seen.stage1[i]),
-            stage2_confidence=_known(seen.stage2[i]),
-            secondary_confidence=_known(seen.secondary[i]),
-            outcome=str(outcome),
-        )
-        for i, outcome in enumerate(blurred.outcomes)
-    )
+    picture = blurred.picture
     return order.row(
         image,
         attempts,
@@ -195,10 +186,27 @@ def _published(
         written=str(blurred.way),
         redetected=blurred.redetected,
         brightness=float(f"{picture.brightness():.3f}"),
-        proposals=proposals,
+        proposals=listed(blurred.proposals, blurred.outcomes),
         read_ms=read_ms,
         write_ms=write_ms,
         **{f"{stage}_ms": ms for stage, ms in blurred.stage_ms.items()},
+    )
+
+
+def listed(seen: Proposals, outcomes: Sequence[Outcome]) -> tuple[Proposal, ...]:
+    """Proposals as a manifest lists them."""
+    found = seen.found
+    return tuple(
+        Proposal(
+            class_name=CLASS_NAMES[found.class_id[i]],
+            **dict(zip(("x1", "y1", "x2", "y2"), found.xyxy[i].tolist(), strict=True)),
+            stage=int(found.stage[i]),
+            stage1_confidence=float(seen.stage1[i]),
+            stage2_confidence=_known(seen.stage2[i]),
+            secondary_confidence=_known(seen.secondary[i]),
+            outcome=str(outcome),
+        )
+        for i, outcome in enumerate(outcomes)
     )
 
 
@@ -225,10 +233,15 @@ def start_worker(order: WorkOrder) -> None:
 
 def work(shard_id: str, image: ImageRef) -> ImageRow:
     """Process one image in a started worker."""
+    order, blurring = held()
+    return process_image(order, blurring, Journal(order.destination, shard_id), image)
+
+
+def held() -> tuple[WorkOrder, Blurring]:
+    """What this worker was started with."""
     if _held is None:
         raise RuntimeError("start_worker was not called in this process")
-    order, blurring = _held
-    return process_image(order, blurring, Journal(order.destination, shard_id), image)
+    return _held
 
 
 def _bound_memory(extra_mib: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from components.dataset.labels import LabelledImage
 from components.dataset.splits import PARTS
-from components.detections import CLASS_NAMES, heights, widths
+from components.detections import CLASS_NAMES, Boxes, heights, widths
 
 Counts = dict[str, dict[str, dict[str, int]]]  # value → part → what is counted → how many
 
@@ -22,8 +22,13 @@ _WORDS = {True: "yes", False: "no", None: _UNKNOWN}
 
 
 def size_names(image: LabelledImage) -> list[str]:
-    """The size bucket of each object, by the shorter side of its box; a bucket holds its lower edge."""
-    shorter = np.minimum(widths(image.objects.xyxy), heights(image.objects.xyxy))
+    """The size bucket of each object."""
+    return size_names_of(image.objects.xyxy)
+
+
+def size_names_of(xyxy: Boxes) -> list[str]:
+    """The size bucket of each box [n, 4], by its shorter side, px; a bucket holds its lower edge."""
+    shorter = np.minimum(widths(xyxy), heights(xyxy))
     return [_SIZE_NAMES[i] for i in np.searchsorted(_SIZE_EDGES_PX, shorter, side="right")]
 
 

@@ -132,10 +132,14 @@ def read_labels(
 
 
 def write_labels(file: Path, images: Iterable[LabelledImage]) -> None:
-    """Write a `labels.json`, one entry a line, that `read_labels` reads again with folder "" to the same pictures."""
+    """Write a `labels.json` that `read_labels` reads again with folder "" to the same pictures."""
+    file.write_text(labels_text(images), encoding="utf-8", newline="\n")
+
+
+def labels_text(images: Iterable[LabelledImage]) -> str:
+    """The text of a `labels.json`, one entry a line."""
     lines = [json.dumps(_entry(image), ensure_ascii=False, allow_nan=False) for image in images]
-    text = "[\n" + ",\n".join(lines) + "\n]\n" if lines else "[]\n"
-    file.write_text(text, encoding="utf-8", newline="\n")
+    return "[\n" + ",\n".join(lines) + "\n]\n" if lines else "[]\n"
 
 
 def _labelled(entry: Any, folder: str, told: frozenset[str], mostly: bool, classes: Classes) -> LabelledImage:

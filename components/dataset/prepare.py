@@ -81,10 +81,14 @@ def prepare(dataset: Dataset, out: Path, project: Path = PROJECT_ROOT) -> dict[s
 
 
 def chosen_sets(dataset: Dataset, project: Path = PROJECT_ROOT) -> tuple[tuple[LabelledSet, ...], str | None]:
-    """The sets that can be used, and what stands for `{folder}` in their paths: without the folder, the stand-ins."""
+    """The sets that can be used, and what stands for `{folder}` in their paths: without the folder, the stand-ins.
+
+    What our own people have labelled stands beside either, as soon as there is some.
+    """
+    own = tuple(one for one in dataset.own_sets if (project / one.pictures / "labels.json").is_file())
     if dataset.folder is not None and (project / dataset.folder).is_dir():
-        return dataset.sets, dataset.folder
-    return dataset.stand_in_sets, None
+        return (*dataset.sets, *own), dataset.folder
+    return (*dataset.stand_in_sets, *own), None
 
 
 def look_at(path: Path, image: LabelledImage) -> Seen:

@@ -21,13 +21,15 @@ from components.detection.region_rules import reaches_threshold
 from components.detection.shipped import own_files, peer_files
 from components.detections import CLASS_NAMES, Detections, intersections
 from components.evaluation.detector_metrics import Figures, at_fpr, figures
+from components.evaluation.gate import Figure
+from components.evaluation.gate_figures import export_figure
 from components.evaluation.looks import Look, seen_by
 from components.evaluation.night import at_night
 from components.evaluation.object_table import measured
 from components.evaluation.report.files import METRICS, write_report
 from components.evaluation.report.report import OWN_TITLE, PEERS_TITLE, About, Subject, build_report, hashes
 from components.evaluation.sightings import Sightings, Word, read_sightings
-from components.settings import Region, load_params
+from components.settings import Metric, Region, load_params
 
 _TRUE_SHARE = 0.5  # of a label that a proposal covers, or of a proposal that lies in one: it is no false one
 
@@ -127,19 +129,30 @@ def main() -> None:
     files = {look.name: seen_by(look, params, folder) for look in looks}
     told = report(files, truth, tilted, params.region(None)[1])
     about = About(given.prepared.as_posix(), given.part, params.default_region, params.sha256())
-    page = build_report(_subjects(files, own, peers), truth, params, about)
+    page = build_report(_subjects(files, own, peers, given.stage1.parent), truth, params, about)
     write_report(page, params.gate, given.out)
     page.judged.objects.to_csv(given.out / "objects.csv", index=False)
     told["gate"] = {model.key: model.gate.as_figures() for model in page.models}
     (given.out / METRICS).write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _subjects(files: Mapping[str, Path], own: Sequence[ModelFile], peers: Sequence[ModelFile]) -> list[Subject]:
+def _subjects(
+    files: Mapping[str, Path], own: Sequence[ModelFile], peers: Sequence[ModelFile], optimised: Path
+) -> list[Subject]:
     """Our own cascade, which is judged, and its peers, as far as they have looked."""
-    subjects = [Subject("own", OWN_TITLE, read_sightings(files["own"]), hashes(own))]
+    subjects = [Subject("own", OWN_TITLE, read_sightings(files["own"]), hashes(own), of_export(optimised))]
     if "peers" in files:
         subjects.append(Subject("peers", PEERS_TITLE, read_sightings(files["peers"]), hashes(peers)))
     return subjects
+
+
+def of_export(optimised: Path) -> dict[str, Figure]:
+    """What the shipped file lacks of the trained network, by the tables of the optimise stage; nothing without them."""
+    table, chosen = (optimised / name for name in ("candidates.json", "chosen.json"))
+    if not table.exists() or not chosen.exists():
+        return {}
+    reference = json.loads(table.read_text(encoding="utf-8"))["rows"][0]
+    return {Metric.EXPORT_RECALL_LOSS.value: export_figure(json.loads(chosen.read_text(encoding="utf-8")), reference)}
 
 
 def report(

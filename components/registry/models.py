@@ -7,7 +7,7 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +19,16 @@ from components.settings import Environment
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-CHAMPION, PREVIOUS = "champion", "previous"
+CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
 REPORT_FOLDER = "evaluation"  # of a run's artifacts
+_ATTACHED_FOLDER = "attached"
 _EXPERIMENT = "streetveil"
 _PYFUNC_CODE = Path(__file__).with_name("pyfunc_model.py")
 _FILE_TAGS = ("detector", "architecture", "classes", "role", "sha256", "source", "licence")
+
+
+class AlreadyThereError(StreetveilError):
+    """Something of the name is in the registry already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +56,18 @@ class Registry:
         """Whether nothing was ever registered under the name."""
         return not self._client().search_registered_models(filter_string=f"name = '{self.name}'")
 
-    def register(self, files: Sequence[ModelFile], alias: str | None = None, description: str = "") -> str:
-        """Store files as a new version.
+    def register(
+        self, files: Sequence[ModelFile], alias: str | None = None, description: str = "",
+        tags: Mapping[str, str] | None = None, artifacts: Sequence[tuple[Path, str]] = (),
+    ) -> str:  # fmt: skip
+        """Store files as a new version, which is there as a whole or not at all.
 
         Args:
             files: the networks; each is verified against its hash and copied.
             alias: an alias for the new version, such as "champion".
             description: what a reviewer reads first.
+            tags: what else is to be known of the version.
+            artifacts: files or folders that are kept beside it, each with the folder that they go to.
 
         Returns:
             The new version.
@@ -74,11 +84,13 @@ class Registry:
             file.read()
         with mlflow.start_run(experiment_id=self._experiment(client), run_name=f"register {self.name}") as run:
             info = self._log(files)
+            for path, folder in artifacts:
+                (client.log_artifacts if path.is_dir() else client.log_artifact)(run.info.run_id, str(path), folder)
         if self.is_empty():
             client.create_registered_model(self.name, description="Finds faces and licence plates in street imagery.")
-        tags = {f"{file.path.name}.{tag}": getattr(file, tag) for file in files for tag in _FILE_TAGS}
+        of_files = {f"{file.path.name}.{tag}": getattr(file, tag) for file in files for tag in _FILE_TAGS}
         version = client.create_model_version(
-            self.name, info.model_uri, run.info.run_id, tags=tags, description=description
+            self.name, info.model_uri, run.info.run_id, tags={**of_files, **(tags or {})}, description=description
         ).version
         if alias:
             client.set_registered_model_alias(self.name, alias, version)
@@ -108,6 +120,33 @@ class Registry:
         """Point an alias at a version."""
         self._client().set_registered_model_alias(self.name, alias, version)
 
+    def aliases(self) -> dict[str, str]:
+        """Every alias with the number of the version that it points at; none where nothing is registered."""
+        with self.connected(f"the aliases of {self.name} cannot be read") as client:
+            models = client.search_registered_models(filter_string=f"name = '{self.name}'")
+            return {alias: str(version) for model in models for alias, version in model.aliases.items()}
+
+    @contextlib.contextmanager
+    def connected(self, doing: str) -> Iterator[MlflowClient]:
+        """MLflow's client, whose errors are told in one line.
+
+        Args:
+            doing: what is done with it, such as "version 3 cannot be read".
+
+        Raises:
+            AlreadyThereError: what is to be made has been made already.
+            StreetveilError: anything else that MLflow cannot do.
+        """
+        mlflow = _mlflow(self.tracking_uri)
+        try:
+            yield self._client()
+        except (mlflow.exceptions.MlflowException, OSError) as error:
+            kind = (
+                AlreadyThereError if getattr(error, "error_code", "") == "RESOURCE_ALREADY_EXISTS" else StreetveilError
+            )
+            cause = (str(error).splitlines() or [type(error).__name__])[0]
+            raise kind(f"{doing} ({cause}); see whether the registry answers, then try again") from error
+
     def log_report(self, version: str, folder: Path, names: Sequence[str], figures: Mapping[str, float]) -> None:
         """Put an evaluation's files and figures beside a version, into the run that it was registered by.
 
@@ -131,6 +170,55 @@ class Registry:
             raise StreetveilError(
                 f"the report cannot be logged to version {version} of {self.name} ({error}); "
                 "it lies in its folder, use --no-log-to-mlflow to leave it there"
+            ) from error
+
+    def version_of(self, wanted: str) -> str:
+        """The number of the version that an alias or a number names.
+
+        Raises:
+            StreetveilError: there is no such version.
+        """
+        return str(self._version(wanted).version)
+
+    def attach(self, version: str, file: Path) -> None:
+        """Let a file travel with a version, by its name; one of the same name is replaced.
+
+        Args:
+            version: its number, or an alias.
+            file: it must show nobody.
+
+        Raises:
+            StreetveilError: there is no such version, or the registry does not take the file.
+        """
+        mlflow, client = _mlflow(self.tracking_uri), self._client()
+        entry = self._version(version)
+        try:
+            client.log_artifact(entry.run_id, str(file), _ATTACHED_FOLDER)
+        except (mlflow.exceptions.MlflowException, OSError) as error:
+            raise StreetveilError(
+                f"{file.name} cannot be attached to version {version} of {self.name} ({error}); "
+                "see whether the registry can be written to, then try again"
+            ) from error
+
+    def fetch(self, version: str, name: str) -> Path | None:
+        """A file that travels with a version, on this machine; None if there is none of the name.
+
+        Args:
+            version: its number, or an alias.
+            name: as it was attached.
+
+        Raises:
+            StreetveilError: there is no such version, or the file is listed and cannot be fetched.
+        """
+        mlflow, client = _mlflow(self.tracking_uri), self._client()
+        run_id, path = self._version(version).run_id, f"{_ATTACHED_FOLDER}/{name}"
+        try:
+            if path not in {entry.path for entry in client.list_artifacts(run_id, _ATTACHED_FOLDER)}:
+                return None
+            return Path(mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path=path))
+        except (mlflow.exceptions.MlflowException, OSError) as error:
+            raise StreetveilError(
+                f"{name} of version {version} of {self.name} cannot be fetched ({error}); attach it again"
             ) from error
 
     def _version(self, wanted: str) -> Any:

@@ -19,7 +19,10 @@ from components.settings.base import Count, Frozen, NotNegative, Positive, Share
 from components.settings.blurring import ClassRule, Encoding, Obfuscation, Reading, Region, Verification
 from components.settings.dataset import Dataset, LabelledSet
 from components.settings.detection import Detection, Panorama, PerClass, PixelsPerClass, SafetyCheck, Scales
-from components.settings.gate import Gate, LeastRecall
+from components.settings.drift import Drift, LeastDistance
+from components.settings.gate import SLICES, Gate, Gates, Metric, bound_of
+from components.settings.labelling import Budgets, Labelling
+from components.settings.retraining import Backfill, Retraining, Shadow
 from components.settings.running import Batch, Daily, Registration
 from components.settings.training import (
     CheckpointChoice,
@@ -37,7 +40,10 @@ from components.settings.verifier import FAMILIES, CropVariation, Family, Propos
 __all__ = [
     "FAMILIES",
     "PROJECT_ROOT",
+    "SLICES",
+    "Backfill",
     "Batch",
+    "Budgets",
     "CheckpointChoice",
     "ClassRule",
     "Count",
@@ -45,14 +51,18 @@ __all__ = [
     "Daily",
     "Dataset",
     "Detection",
+    "Drift",
     "Encoding",
     "Environment",
     "Family",
     "Frozen",
     "Gate",
+    "Gates",
     "LabelledSet",
-    "LeastRecall",
+    "Labelling",
+    "LeastDistance",
     "Light",
+    "Metric",
     "NotNegative",
     "Obfuscation",
     "Optimisation",
@@ -67,8 +77,10 @@ __all__ = [
     "Reading",
     "Region",
     "Registration",
+    "Retraining",
     "SafetyCheck",
     "Scales",
+    "Shadow",
     "Share",
     "Sweep",
     "Teachers",
@@ -76,13 +88,17 @@ __all__ = [
     "Verification",
     "VerifierTraining",
     "Views",
+    "bound_of",
     "load_params",
 ]
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 # They decide which model there is, not what a model and a region do: a manifest names the model's version beside them.
-_OF_TRAINING = {"training", "verifier", "optimisation", "sweep", "profiles", "dataset", "gate"}
+_OF_TRAINING = {
+    "training", "verifier", "optimisation", "sweep", "profiles", "dataset", "labelling", "gate", "retraining", "shadow",
+    "backfill", "drift",
+}  # fmt: skip
 
 
 class Params(Frozen):
@@ -102,8 +118,13 @@ class Params(Frozen):
     profiles: dict[str, Profile]
     registry: Registration
     dataset: Dataset
-    gate: Gate
+    labelling: Labelling
+    gate: Gates
     daily: Daily
+    retraining: Retraining
+    shadow: Shadow
+    backfill: Backfill
+    drift: Drift
 
     @model_validator(mode="after")
     def _regions_exist(self) -> Params:

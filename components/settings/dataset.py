@@ -64,6 +64,7 @@ class Dataset(Frozen):
     folder: str | None
     sets: tuple[LabelledSet, ...]
     stand_in_sets: tuple[LabelledSet, ...]
+    own_sets: tuple[LabelledSet, ...] = ()
     test_share: Share
     val_share: Share
     duplicate_bits: Annotated[int, Field(ge=0, le=31)]

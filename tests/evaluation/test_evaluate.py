@@ -182,7 +182,7 @@ def test_the_command_writes_figures_and_objects(command: Callable[..., Path], tm
     rows = pd.read_csv(out / "objects.csv")
     assert rows["hidden"].tolist() == [True, True]
     assert sorted(path.name for path in out.iterdir()) == [
-        "curves", "metrics.json", "objects.csv", "report.html", "slices.csv",
+        "curves", "metrics.json", "objects.csv", "report.html", "slices.csv", "verdict.json",
     ]  # fmt: skip
     assert sorted(path.name for path in (out / "curves").iterdir()) == [
         f"{model}_{name}.csv" for model in ("own", "peers") for name in ("face", "license_plate")

@@ -14,12 +14,13 @@ from components.dataset.labels import LabelledImage, write_labels
 from components.detection.bundle import Bundle
 from components.detections import CLASS_NAMES, Detections
 from components.errors import StreetveilError
-from components.evaluation.gate import GateTable, Requirement, Verdict
+from components.evaluation.gate import Overall
 from components.registry.models import Registry
 from components.registry.references import Reference, parse_reference
 from flows import evaluation_run
 from flows.cli import app
 from tests.conftest import encoded
+from tests.registry.verdicts import verdict
 from tests.toy_model import scene, toy_bundle
 
 NAME = "toy-detector"
@@ -33,12 +34,12 @@ def _registry() -> None:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Bundle]:
-    """A registry's folder in which the toy model is version 1, @challenger, and version 2; and its files."""
+    """A registry's folder in which the toy model is version 1, @challenger, and version 2, @champion; and its files."""
     folder = tmp_path_factory.mktemp("toy-registry")
     bundle = toy_bundle(folder / "toy")
     registry = Registry(NAME, f"sqlite:///{folder}/mlflow.db", str(folder / "artifacts"))
     assert registry.register(bundle.files, alias="challenger") == "1"
-    assert registry.register(bundle.files) == "2"
+    assert registry.register(bundle.files, alias="champion") == "2"
     return folder, bundle
 
 
@@ -66,25 +67,29 @@ def labels(tmp_path: Path, rng: np.random.Generator) -> Path:
 
 
 @pytest.mark.usefixtures("_wide_terminal")
-def test_a_version_and_the_peers_in_one_command(registry: Registry, labels: Path, tmp_path: Path) -> None:
-    """The report stands in its folder and beside the version in MLflow; the status says that the gate is not passed."""
+def test_a_version_the_peers_and_the_champion_in_one_command(registry: Registry, labels: Path, tmp_path: Path) -> None:
+    """The report stands in its folder and beside the version in MLflow; the others stand beside @champion."""
     import mlflow
 
     out = tmp_path / "out"
-    command = ["evaluate", "-m", f"models:/{NAME}@challenger", "-m", "peers", "--data", str(labels), "--out", str(out)]
-    run = CliRunner().invoke(app, command)
+    command = ["evaluate", "-m", f"models:/{NAME}@challenger", "-m", "peers", "-m", f"models:/{NAME}@champion"]
+    run = CliRunner().invoke(app, [*command, "--data", str(labels), "--out", str(out)])
     assert run.exit_code == 4, run.output
     for words in ("How much is hidden", "Licence plates", "not assessed", "too few to say", "gate:"):
         assert words in run.output
     assert "toy-detector, version 1" in (out / "report.html").read_text(encoding="utf-8")
     told = json.loads((out / "metrics.json").read_text())
-    assert set(told) == {"toy-detector-1", "peers"}
+    assert set(told) == {"toy-detector-1", "toy-detector-2", "peers"}
+    beside = {key: model["gate"]["face.object_recall"].get("champion") for key, model in told.items()}
+    recall = told["toy-detector-2"]["face"]["object_recall"]
+    assert beside == {"toy-detector-1": recall, "toy-detector-2": None, "peers": recall}
     assert told["peers"]["face"]["object_recall"] == told["toy-detector-1"]["face"]["object_recall"]
 
     client = mlflow.MlflowClient(registry.tracking_uri)
     version = client.get_model_version(NAME, "1")
     logged = {entry.path for entry in client.list_artifacts(version.run_id, "evaluation")}
-    assert logged == {"evaluation/report.html", "evaluation/metrics.json", "evaluation/slices.csv"}
+    files = ("report.html", "metrics.json", "slices.csv", "verdict.json")
+    assert logged == {f"evaluation/{name}" for name in files}
     assert "gate.face.object_recall" in client.get_run(version.run_id).data.metrics
 
 
@@ -127,8 +132,9 @@ def test_errors_are_one_line_and_status_1(labels: Path, tmp_path: Path, argument
 
 def test_a_passed_gate_is_status_0(labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The status is the judged model's word."""
-    row = Requirement("g", "k", "t", True, 0.5, 0.9, (0.8, 1.0), Verdict.PASSED, "100 faces")
-    model = SimpleNamespace(title="Own", gate=GateTable((row,)))
+    gate = verdict()
+    assert gate.overall is Overall.PASSED
+    model = SimpleNamespace(title="Own", gate=gate)
     report = SimpleNamespace(models=(model,), judged=model)
     monkeypatch.setattr(evaluation_run, "evaluate_models", lambda *_: report)
     run = CliRunner().invoke(app, ["evaluate", "-m", "1", "--data", str(labels), "--out", str(tmp_path)])

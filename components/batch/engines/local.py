@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -19,6 +20,7 @@ from components.batch.worker import WorkOrder, crash_fault, start_worker, work
 from components.errors import ImageFault, Reason, StreetveilError
 
 OnRow = Callable[[ImageRow], None]
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,31 @@ class LocalEngine:
             later = again
         return rows
 
+    def each(
+        self, look: Callable[[ImageRow], Answer], rows: Sequence[ImageRow]
+    ) -> Iterator[tuple[ImageRow, Answer | ImageFault]]:
+        """What a function says of each row, called in the workers, in any order.
+
+        Args:
+            look: a module's own function, which finds what its worker was started with in `worker.held`.
+            rows: of images that the workers read.
+
+        Yields:
+            Each row with its answer, or with the fault of an image that a worker died of or did not come to an end
+            with.
+        """
+        timeout_s = self.order.params.batch.image_timeout_s
+        futures: dict[Future[Answer], ImageRow] = {
+            self.pool.schedule(look, args=(row,), timeout=timeout_s): row for row in rows
+        }
+        try:
+            for future in as_completed(futures):
+                answer: Answer | ImageFault = _answer(future)
+                yield futures[future], answer
+        finally:
+            for future in futures:
+                future.cancel()
+
     def _is_kept(self, row: ImageRow | None, image: ImageRef) -> bool:
         """Whether a journal row is what this run would write: same file, same model and rules, output in place."""
         if row is None or not self.order.would_write(row, image):
@@ -110,6 +137,19 @@ class LocalEngine:
         row = self.order.quarantined(image, max(1, journal.attempts().get(image.path, 1)), fault)
         journal.end(row)
         return row
+
+
+def _answer(future: Future[Answer]) -> Answer | ImageFault:
+    try:
+        return future.result()
+    except ImageFault as fault:
+        return fault
+    except TimeoutError:
+        return ImageFault(Reason.TIMEOUT, "not done within batch.image_timeout_s; the file may be hostile")
+    except ProcessExpired:
+        return crash_fault(1)
+    except MemoryError:
+        return ImageFault(Reason.OUT_OF_MEMORY, "needs more than batch.worker_memory_mib; raise it")
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 
 from components.dataset.annotation import Classes, Size, class_of, numbers, text_of, whole_box, whole_size
 from components.dataset.labels import LabelledBox, LabelledImage, labelled_image
+from components.detections import CLASS_NAMES
 from components.errors import StreetveilError
 
 
@@ -51,6 +52,34 @@ def read_coco(
             boxes[image_id].append(_box(annotation, class_name, images[image_id][1], where))
     for image_id, (name, size) in images.items():
         yield labelled_image(name, size, source, boxes[image_id], exhaustive=frozenset(exhaustive))
+
+
+def coco_text(images: Iterable[LabelledImage]) -> str:
+    """The text of a COCO file that `read_coco` reads again to the same boxes; ignored ones are crowds of faces."""
+    listed: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for image_id, image in enumerate(images, 1):
+        size = {"width": image.width, "height": image.height}
+        listed.append({"id": image_id, "file_name": image.path, **size})
+        boxes = [
+            (int(class_id), box, 0) for class_id, box in zip(image.objects.class_id, image.objects.xyxy, strict=True)
+        ]
+        boxes += [(0, box, 1) for box in image.ignored]
+        for class_id, box, crowd in boxes:
+            x1, y1, x2, y2 = (float(str(side)) for side in box)  # the shortest decimals of a float32
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": image_id,
+                    "category_id": class_id + 1,
+                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                    "area": (x2 - x1) * (y2 - y1),
+                    "iscrowd": crowd,
+                }
+            )
+    categories = [{"id": number, "name": name} for number, name in enumerate(CLASS_NAMES, 1)]
+    content = {"images": listed, "annotations": annotations, "categories": categories}
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def _content(labels: Path) -> Mapping[str, list[dict[str, Any]]]:

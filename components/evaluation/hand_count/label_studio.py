@@ -1,24 +1,22 @@
 """The same count in Label Studio: tasks out, annotations back in as answers of a counter.
 
-Written by hand, since its SDK pins an old OpenCV. Boxes are in percent of the upright picture. Label Studio gives boxes
-new names when a person starts from a prediction, so an annotated box is told by where it lies.
+Label Studio gives boxes new names when a person starts from a prediction, so an annotated box is told by where it lies.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from components.dataset.annotation import Sides, Size
+from components.dataset.formats.label_studio import from_value, result_of
 from components.detections import iou
 from components.errors import StreetveilError
 from components.evaluation.hand_count.answers import Answer, AreaFault, AreaMark, Mark, Missed
-from components.evaluation.hand_count.label_studio_box import Box, from_value, result_of
 from components.evaluation.hand_count.sample import Area, ClassName, Sample, SampledImage
 
 RIGHT: dict[ClassName, str] = {"face": "blurred face", "license_plate": "blurred plate"}
@@ -31,6 +29,7 @@ _COLOURS = dict(
         strict=True,
     )
 )
+_SHOWN = "original"
 _TIE = 1e-6
 _SAME_BOX_IOU = 0.5  # a person may have nudged it
 
@@ -81,7 +80,7 @@ def _annotations(image: SampledImage, answer: Answer | None) -> dict[str, Any]:
     if answer is None or not answer.counted:
         return {}
     missed = [
-        result_of(f"missed-{i}", MISSED[mark.class_name], (mark.x1, mark.y1, mark.x2, mark.y2), image)
+        result_of(f"missed-{i}", MISSED[mark.class_name], (mark.x1, mark.y1, mark.x2, mark.y2), _size(image), _SHOWN)
         for i, mark in enumerate(answer.missed())
     ]
     result = [*_results(image, answer.area_marks()), *missed]
@@ -89,31 +88,17 @@ def _annotations(image: SampledImage, answer: Answer | None) -> dict[str, Any]:
 
 
 def _results(image: SampledImage, marks: Mapping[int, AreaFault]) -> list[dict[str, Any]]:
+    labels = [ON_AREA[marks[i]] if i in marks else RIGHT[area.class_name] for i, area in enumerate(image.areas)]
     return [
-        result_of(f"area-{i}", ON_AREA[marks[i]] if i in marks else RIGHT[area.class_name], shown(area, image), image)
-        for i, area in enumerate(image.areas)
+        result_of(f"area-{i}", label, shown(area, image), _size(image), _SHOWN)
+        for i, (label, area) in enumerate(zip(labels, image.areas, strict=True))
     ]
 
 
-def shown(area: Area, image: SampledImage) -> Box:
+def shown(area: Area, image: SampledImage) -> Sides:
     """The part of an area that lies within the picture; on a panorama the rest, at the left border, is left out."""
     x1, y1 = min(max(area.x1, 0.0), image.width - 1.0), min(max(area.y1, 0.0), image.height - 1.0)
     return x1, y1, max(min(area.x2, image.width), x1 + 1), max(min(area.y2, image.height), y1 + 1)
-
-
-def read_export(path: Path) -> list[dict[str, Any]]:
-    """An export in Label Studio's JSON format, unjudged.
-
-    Raises:
-        StreetveilError: the file is not there, or not a list of tasks.
-    """
-    try:
-        exported = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise StreetveilError(f"{path} cannot be read as JSON ({error}): export it as JSON, not JSON-MIN") from error
-    if not isinstance(exported, list) or not all(isinstance(task, dict) and "data" in task for task in exported):
-        raise StreetveilError(f"{path} is no list of tasks: export it from Label Studio as JSON, not JSON-MIN")
-    return exported
 
 
 def answers_from(sample: Sample, exported: Iterable[Mapping[str, Any]]) -> list[Answer]:
@@ -144,7 +129,7 @@ def answers_from(sample: Sample, exported: Iterable[Mapping[str, Any]]) -> list[
 
 def _marks(image: SampledImage, results: Iterable[Mapping[str, Any]]) -> tuple[Mark, ...]:
     missed: list[Missed] = []
-    on_areas: list[tuple[str, Box]] = []
+    on_areas: list[tuple[str, Sides]] = []
     names = {label: name for name, label in MISSED.items()}
     for label, box in _labelled_boxes(image, results):
         if label in names:
@@ -155,7 +140,7 @@ def _marks(image: SampledImage, results: Iterable[Mapping[str, Any]]) -> tuple[M
     return (*_area_marks(image, on_areas), *missed)
 
 
-def _labelled_boxes(image: SampledImage, results: Iterable[Mapping[str, Any]]) -> list[tuple[str, Box]]:
+def _labelled_boxes(image: SampledImage, results: Iterable[Mapping[str, Any]]) -> list[tuple[str, Sides]]:
     told = []
     for result in results:
         if result.get("type") != "rectanglelabels":
@@ -165,11 +150,11 @@ def _labelled_boxes(image: SampledImage, results: Iterable[Mapping[str, Any]]) -
             raise StreetveilError(f"{image.path}: a box is labelled {labels}; give it one label of the configuration")
         if result.get("image_rotation"):
             raise StreetveilError(f"{image.path} was turned in Label Studio: turn it back and mark it again")
-        told.append((labels[0], from_value(result["value"], image)))
+        told.append((labels[0], from_value(result["value"], _size(image), image.path)))
     return told
 
 
-def _area_marks(image: SampledImage, given: list[tuple[str, Box]]) -> list[AreaMark]:
+def _area_marks(image: SampledImage, given: list[tuple[str, Sides]]) -> list[AreaMark]:
     """Each area's box by its place; none may be missing, as nobody can tell a wrong blur from a slip of the hand."""
     ours = np.array([shown(area, image) for area in image.areas], np.float32).reshape(-1, 4)
     theirs = np.array([box for _, box in given], np.float32).reshape(-1, 4)
@@ -187,6 +172,10 @@ def _area_marks(image: SampledImage, given: list[tuple[str, Box]]) -> list[AreaM
     return [AreaMark(row, names[label]) for row, label in labels if label in names]
 
 
-def _whole(box: Box, image: SampledImage) -> tuple[int, int, int, int]:
+def _size(image: SampledImage) -> Size:
+    return image.width, image.height
+
+
+def _whole(box: Sides, image: SampledImage) -> tuple[int, int, int, int]:
     x1, y1 = (min(max(round(low), 0), side - 1) for low, side in zip(box[:2], (image.width, image.height), strict=True))
     return x1, y1, max(x1 + 1, min(round(box[2]), image.width)), max(y1 + 1, min(round(box[3]), image.height))

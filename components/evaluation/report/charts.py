@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from components.evaluation.report.report import ModelReport
 from components.evaluation.skin_tone import CLASSES, DARKEST
-from components.settings import Gate
+from components.settings import Gate, Metric, bound_of
 
 # Colours that stand for the page's own, which are others in the dark and in print. No other thing has these values.
 _INK, _SOFT, _LINE, _BOUND = "#010203", "#040506", "#070809", "#0a0b0c"
@@ -48,6 +48,7 @@ _STYLE: dict[Any, Any] = {  # matplotlib knows each key by name
 }
 _WIDTH_IN, _CURVE_IN = 6.4, 4.6
 MOST_MODELS = len(_MODELS)
+_FPR_SHOWN = 0.02  # where no gate asks for a bound
 _PERCENT = FuncFormatter(lambda share, _: f"{round(100 * share, 2):g} %")
 _TONES = [name for _, name in CLASSES] + [DARKEST]
 
@@ -86,7 +87,7 @@ def precision_recall(models: Sequence[ModelReport], class_name: str, of: str) ->
     return Chart(f"How much is found, and how much of it is right: {of}", _svg(figure, f"pr-{class_name}"), told)
 
 
-def over_thresholds(models: Sequence[ModelReport], class_name: str, of: str, gate: Gate) -> Chart:
+def over_thresholds(models: Sequence[ModelReport], class_name: str, of: str, gates: Sequence[Gate]) -> Chart:
     """Object recall and pixel FPR over the threshold, with the operating point and the bounds."""
     figure = Figure(figsize=(_WIDTH_IN, _CURVE_IN), layout="constrained")
     with mpl.rc_context(_STYLE):
@@ -99,13 +100,16 @@ def over_thresholds(models: Sequence[ModelReport], class_name: str, of: str, gat
             axes.plot(at["threshold"], at[key], "o", color=_MODELS[i], markersize=8)
         points.append(f"{model.title}: {at['object_recall']:.0%} hidden at {at['threshold']:.2f}")
     used = float(_operating_row(models[0], class_name)["threshold"])
-    for axes, bound in ((upper, gate.least(class_name).object_recall), (lower, gate.max_pixel_fpr)):
-        axes.axhline(bound, color=_BOUND, linewidth=1, linestyle=(0, (2, 2)))
+    max_fpr = bound_of(gates, Metric.PIXEL_FPR)
+    for axes, bound in ((upper, bound_of(gates, Metric(f"{class_name}.object_recall"))), (lower, max_fpr)):
+        if bound is not None:
+            axes.axhline(bound, color=_BOUND, linewidth=1, linestyle=(0, (2, 2)))
         axes.axvline(used, color=_SOFT, linewidth=1)
     upper.annotate("in use", (used, 0.02), xytext=(5, 0), textcoords="offset points", color=_SOFT)
     _in_percent(upper, "y", f"of all {of}, hidden")
     highest = max(float(model.curves[class_name]["pixel_fpr"].max()) for model in models)
-    lower.set_ylim(0, 1.5 * max(gate.max_pixel_fpr, min(highest, 4 * gate.max_pixel_fpr) if highest > 0 else 0))
+    least_shown = max_fpr or _FPR_SHOWN
+    lower.set_ylim(0, 1.5 * max(least_shown, min(highest, 4 * least_shown) if highest > 0 else 0))
     lower.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     lower.yaxis.set_major_formatter(_PERCENT)
     lower.set_ylabel("of the background")

@@ -1,7 +1,8 @@
-"""The files of a report: the page, the slices as a table, and the curves that `dvc plots` draws."""
+"""The files of a report: the page, the verdict, the slices as a table, and the curves that `dvc plots` draws."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,14 +12,15 @@ from components.evaluation.report.page import render
 from components.evaluation.report.report import Report
 from components.settings import Gate
 
-PAGE, SLICES, METRICS, CURVES = "report.html", "slices.csv", "metrics.json", "curves"
+PAGE, SLICES, METRICS, VERDICT, CURVES = "report.html", "slices.csv", "metrics.json", "verdict.json", "curves"
 _EVERY = 10  # thresholds by hundredths: what a plot can show, and a diff can be read
 
 
-def write_report(report: Report, gate: Gate, folder: Path) -> None:
-    """Write report.html, slices.csv, and one CSV for each model and class under curves/."""
+def write_report(report: Report, gates: Sequence[Gate], folder: Path) -> None:
+    """Write report.html, verdict.json, slices.csv, and one CSV for each model and class under curves/."""
     (folder / CURVES).mkdir(parents=True, exist_ok=True)
-    (folder / PAGE).write_text(render(report, gate, folder), encoding="utf-8")
+    (folder / PAGE).write_text(render(report, gates, folder), encoding="utf-8")
+    (folder / VERDICT).write_text(report.judged.gate.to_json(), encoding="utf-8")
     slices = pd.concat([model.slices.assign(model=model.key) for model in report.models], ignore_index=True)
     columns = ["model", *(column for column in slices.columns if column != "model")]
     slices[columns].to_csv(folder / SLICES, index=False, float_format="%.4f")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from components.detections import CLASS_NAMES
-from components.evaluation.gate import PEOPLE, Overall, Requirement, Verdict
+from components.evaluation.gate import Outcome, Overall, Verdict
+from components.evaluation.gate_text import bound_text, interval_text, percent, value_text, verdict_sentence
 from components.evaluation.report.charts import Chart, in_order, over_thresholds, precision_recall, slice_bars
 from components.evaluation.report.report import Report
-from components.evaluation.report.summary import PLURAL, cannot_be_said, percent, sentences, verdict_sentence
+from components.evaluation.report.summary import PLURAL, cannot_be_said, sentences
 from components.evaluation.slices import MORE_OFTEN, OF_PEOPLE, OF_PICTURES
 from components.settings import PROJECT_ROOT, Gate
 
@@ -28,9 +29,9 @@ _ATTRIBUTES = {
     "size": "By size: the shorter side", "source": "By source of the pictures", "region": "By country or region",
     "light": "By light", "tilt": "By tilt", "square": "By number of lines",
 }  # fmt: skip
-_SIGNS = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.NOT_ASSESSED: "?", Verdict.TOO_FEW: "?"}
+_SIGNS = {Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.NOT_ASSESSED: "?", Outcome.TOO_FEW: "?"}
 _KINDS = {
-    Verdict.PASSED: "good", Verdict.FAILED: "bad", Verdict.NOT_ASSESSED: "unsure", Verdict.TOO_FEW: "unsure",
+    Outcome.PASSED: "good", Outcome.FAILED: "bad", Outcome.NOT_ASSESSED: "unsure", Outcome.TOO_FEW: "unsure",
     Overall.PASSED: "good", Overall.FAILED: "bad", Overall.NEEDS_ACCEPTANCE: "unsure",
 }  # fmt: skip
 
@@ -55,41 +56,72 @@ class ClassSection:
     rows: tuple[dict[Any, Any], ...]
 
 
-def render(report: Report, gate: Gate, folder: Path) -> str:
+def render(report: Report, gates: Sequence[Gate], folder: Path) -> str:
     """The page.
 
     Args:
         report: what it says.
-        gate: the bounds that charts show.
+        gates: the requirements, whose bounds charts show.
         folder: where the file will lie; links to originals start there.
     """
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            report=report,
+            judged=report.judged,
+            overall=report.judged.gate.overall,
+            verdict_sentence=verdict_sentence(report.judged.gate),
+            requirements=list(zip(*(model.gate.rows for model in report.models), strict=True)),
+            titles=[model.title for model in report.models],
+            sentences=sentences(report),
+            cannot_be_said=cannot_be_said(report),
+            sections=[_section(report, name, gates) for name in CLASS_NAMES],
+            svg=lambda chart: Markup(chart.svg),  # noqa: S704 - matplotlib has escaped the text in it
+            link=lambda path: link_to(path, folder),
+            name_of=name_of,
+            missed_more=MORE_OFTEN,
+            singular={name: plural[:-1] for name, plural in PLURAL.items()},
+        )
+    )
+
+
+def render_verdict(verdict: Verdict, title: str) -> str:
+    """The gate's table alone, as a page that is kept with a model.
+
+    Args:
+        verdict: what it says.
+        title: the model's name.
+    """
+    return (
+        _environment()
+        .get_template("verdict.html.j2")
+        .render(
+            title=title,
+            overall=verdict.overall,
+            verdict_sentence=verdict_sentence(verdict),
+            reasons=verdict.reasons,
+            requirements=[(row,) for row in verdict.rows],
+            titles=[title],
+        )
+    )
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters.update(percent=percent, points=_points)
-    return environment.get_template(
-        "page.html.j2"
-    ).render(
-        report=report,
-        judged=report.judged,
-        overall=report.judged.gate.overall,
-        verdict_sentence=verdict_sentence(report.judged.gate),
-        requirements=list(zip(*(model.gate.rows for model in report.models), strict=True)),
-        sentences=sentences(report),
-        cannot_be_said=cannot_be_said(report),
-        sections=[_section(report, name, gate) for name in CLASS_NAMES],
+    environment.globals.update(
         css=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
-        svg=lambda chart: Markup(chart.svg),  # noqa: S704 - matplotlib has escaped the text in it
-        link=lambda path: link_to(path, folder),
-        name_of=name_of,
         kinds=_KINDS,
         signs=_SIGNS,
-        missed_more=MORE_OFTEN,
-        bound=bound_of,
-        figure_of=figure_of,
-        singular={name: plural[:-1] for name, plural in PLURAL.items()},
+        bound=bound_text,
+        figure_of=value_text,
+        interval_of=interval_text,
     )
+    return environment
 
 
 def link_to(path: str, folder: Path) -> str:
@@ -102,7 +134,7 @@ def name_of(path: str) -> str:
     return Path(path).name if Path(path).is_absolute() else path
 
 
-def _section(report: Report, class_name: str, gate: Gate) -> ClassSection:
+def _section(report: Report, class_name: str, gates: Sequence[Gate]) -> ClassSection:
     models, plural = report.models, PLURAL[class_name]
     if not any(model.figures[class_name]["objects"] for model in models):
         return ClassSection(plural, (), (), (), (), ())
@@ -114,7 +146,7 @@ def _section(report: Report, class_name: str, gate: Gate) -> ClassSection:
     people, pictures = bars(OF_PEOPLE) if class_name == CLASS_NAMES[0] else (), bars(OF_PICTURES)
     shown = {chart.title for chart in (*people, *pictures)}
     asked = (*(OF_PEOPLE if class_name == CLASS_NAMES[0] else ()), *OF_PICTURES)
-    curves = over_thresholds(models, class_name, plural, gate), precision_recall(models, class_name, plural)
+    curves = over_thresholds(models, class_name, plural, gates), precision_recall(models, class_name, plural)
     return ClassSection(
         plural,
         tuple(chart for chart in curves if chart is not None),
@@ -135,15 +167,3 @@ def _slice_rows(slices: pd.DataFrame, class_name: str) -> Iterator[dict[Any, Any
 def _points(gap: float) -> str:
     """A difference of two shares, in points of a hundred, with its sign."""
     return f"{100 * gap:+.1f}".replace("-", "\N{MINUS SIGN}")
-
-
-def bound_of(row: Requirement) -> str:
-    """The bound of a requirement in words."""
-    return f"{'at least' if row.at_least else 'at most'} {figure_of(row, row.bound, 0)}"
-
-
-def figure_of(row: Requirement, share: float | None, digits: int = 1) -> str:
-    """A share in per cent; a gap between shares in points."""
-    if share is not None and row.group == PEOPLE:
-        return f"{100 * share:.{digits}f} points".replace("-", "\N{MINUS SIGN}")
-    return percent(share, digits)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -13,7 +13,8 @@ from components.detections import CLASS_NAMES
 from components.errors import StreetveilError
 from components.evaluation.curves import curve, table
 from components.evaluation.detector_metrics import Figures, figures_of
-from components.evaluation.gate import GateTable, gate_table
+from components.evaluation.gate import Figure, Verdict, judge
+from components.evaluation.gate_figures import gate_figures
 from components.evaluation.object_table import measured
 from components.evaluation.report.gallery import Gallery, gallery
 from components.evaluation.sightings import Sightings
@@ -33,12 +34,14 @@ class Subject:
         title: its name for people.
         seen: what it found in each picture, by the picture's path.
         facts: what else is to be known of it, such as its version and hashes: name and value.
+        further: what was measured of it elsewhere, by the gates' keys.
     """
 
     key: str
     title: str
     seen: Sightings
     facts: tuple[tuple[str, str], ...] = ()
+    further: Mapping[str, Figure] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,7 +64,7 @@ class ModelReport:
     objects: pd.DataFrame
     slices: pd.DataFrame
     curves: Mapping[str, pd.DataFrame]
-    gate: GateTable
+    gate: Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +112,18 @@ def hashes(files: Sequence[ModelFile]) -> tuple[tuple[str, str], ...]:
     return tuple((file.path.name, f"sha256 {file.sha256[:16]}") for file in files)
 
 
-def build_report(subjects: Sequence[Subject], truth: Sequence[LabelledImage], params: Params, about: About) -> Report:
+def build_report(
+    subjects: Sequence[Subject], truth: Sequence[LabelledImage], params: Params, about: About,
+    champion: str | None = None,
+) -> Report:  # fmt: skip
     """Measure all models, and pick the pictures of the first one.
+
+    Args:
+        subjects: the models; the first one is judged.
+        truth: the labelled pictures.
+        params: all settings.
+        about: on what, and under which rules.
+        champion: the key of the subject that the others must not be worse than; None if there is none.
 
     Raises:
         StreetveilError: there is no picture to measure on.
@@ -120,15 +133,25 @@ def build_report(subjects: Sequence[Subject], truth: Sequence[LabelledImage], pa
     region = params.region(about.region)[1]
     marked = with_skin_tones(truth, params.reading)
     complete = sum(image.exhaustive >= set(CLASS_NAMES) for image in truth)
-    models = tuple(model_report(subject, marked, region, params.gate) for subject in subjects)
+    told = {subject.key: model_report(subject, marked, region, params.gate) for subject in subjects}
+    models = tuple(_against(told.get(champion or ""), model, params.gate) for model in told.values())
     shown = gallery([subject.seen for subject in subjects], truth, params, region)
     return Report(about, len(truth), complete, models, shown)
 
 
-def model_report(subject: Subject, truth: Sequence[LabelledImage], region: Region, gate: Gate) -> ModelReport:
-    """Everything that is measured of one model; truth: with the marks that it is to be sliced by."""
+def model_report(
+    subject: Subject, truth: Sequence[LabelledImage], region: Region, gates: Sequence[Gate]
+) -> ModelReport:
+    """Everything that is measured of one model alone; truth: with the marks that it is to be sliced by."""
     both = measured(truth, subject.seen, region)
     figures, slices = figures_of(both, region), slice_table(both.objects)
     curves = {name: table(curve(truth, subject.seen, region, name)) for name in CLASS_NAMES}
-    judged = gate_table(figures, slices, gate)
+    judged = judge({**gate_figures(figures, slices), **subject.further}, None, gates)
     return ModelReport(subject.key, subject.title, subject.facts, figures, both.objects, slices, curves, judged)
+
+
+def _against(champion: ModelReport | None, model: ModelReport, gates: Sequence[Gate]) -> ModelReport:
+    """A model that is judged again, beside the champion; the champion itself is left as it is."""
+    if champion is None or champion is model:
+        return model
+    return replace(model, gate=judge(model.gate.figures, champion.gate.figures, gates))

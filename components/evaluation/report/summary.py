@@ -4,38 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import pandas as pd
-
 from components.detections import CLASS_NAMES, FACE
-from components.evaluation.gate import GateTable, Overall, Verdict
+from components.evaluation.gate import Outcome
+from components.evaluation.gate_text import percent
 from components.evaluation.report.report import ModelReport, Report
 from components.evaluation.skin_tone import MARK as SKIN_TONE_PROXY
 from components.evaluation.slices import LEAST_OBJECTS, NOT_ASSESSED, OF_PEOPLE
 
 PLURAL = {"face": "faces", "license_plate": "licence plates"}
 _WORTH_SAYING = 0.05
-_SPACE = "\N{NO-BREAK SPACE}"
-
-
-def percent(share: float | None, digits: int = 1) -> str:
-    """A share for people."""
-    return "–" if share is None or pd.isna(share) else f"{100 * share:.{digits}f}{_SPACE}%"
-
-
-def verdict_sentence(gate: GateTable) -> str:
-    """What the gate has come to, and what follows."""
-    failed = len(gate.with_verdict(Verdict.FAILED))
-    unknown = len(gate.with_verdict(Verdict.NOT_ASSESSED, Verdict.TOO_FEW))
-    of_all = f"of {len(gate.rows)} requirements"
-    if gate.overall is Overall.FAILED:
-        more = f" {unknown} more could not be decided." if unknown else ""
-        return f"{failed} {of_all} {_are(failed)} not met.{more} This model must not be promoted."
-    if gate.overall is Overall.NEEDS_ACCEPTANCE:
-        return (
-            f"Nothing failed, but {unknown} {of_all} could not be decided. Before this model is promoted, somebody has "
-            "to accept that, by name."
-        )
-    return f"All {len(gate.rows)} requirements were measured, and are met."
 
 
 def sentences(report: Report) -> list[str]:
@@ -94,7 +71,7 @@ def _without_need(report: Report) -> Iterator[str]:
 
 def _people(model: ModelReport) -> Iterator[str]:
     for row in model.gate.rows:
-        if row.key.startswith("face.gap.") and row.verdict is Verdict.FAILED:
+        if row.key.startswith("face.gap.") and row.outcome is Outcome.FAILED:
             points = f"{100 * (row.measured or 0):.0f} points"
             yield f"By {_mark(row.key)}, one gap of {points} is no chance, and too much: {row.note}."
 
@@ -106,7 +83,7 @@ def cannot_be_said(report: Report) -> list[str]:
     unknown = [mark.replace("_", " ") for mark in OF_PEOPLE if _is_unknown(judged, mark)]
     if unknown:
         told.append(f"Whether people are missed more often by {_listed(unknown)}: no label says it.")
-    few = [_mark(row.key) for row in judged.gate.rows if _is_few(row.key, row.verdict)]
+    few = [_mark(row.key) for row in judged.gate.rows if _is_few(row.key, row.outcome)]
     if few:
         told.append(
             f"Whether some groups are missed more often by {_listed(few)}: at least one group has fewer than "
@@ -137,18 +114,14 @@ def _mark(key: str) -> str:
     return key.rsplit(".", 1)[1].replace("_", " ")
 
 
-def _is_few(key: str, verdict: Verdict) -> bool:
-    return key.startswith("face.gap.") and verdict is Verdict.TOO_FEW
+def _is_few(key: str, outcome: Outcome) -> bool:
+    return key.startswith("face.gap.") and outcome is Outcome.TOO_FEW
 
 
 def _count(share: float) -> str:
     """Of 100; one that is not quite none is not called none."""
     number = 100 * share
     return f"{number:.1f}" if 0 < number < 1 else f"{number:.0f}"
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from components.dataset.formats.label_studio import from_value, read_export
 from components.errors import StreetveilError
 from components.evaluation.hand_count.answers import Answer, AreaMark, Mark, Missed, fault
 from components.evaluation.hand_count.label_studio import (
@@ -18,10 +19,8 @@ from components.evaluation.hand_count.label_studio import (
     ON_AREA,
     answers_from,
     label_config,
-    read_export,
     tasks,
 )
-from components.evaluation.hand_count.label_studio_box import from_value
 from components.evaluation.hand_count.sample import Area, Sample, SampledImage, make_sample
 from tests.evaluation.hand_count.conftest import answer_to, image_at, sample_of
 
@@ -162,7 +161,7 @@ def test_a_foreign_task_is_refused() -> None:
 def test_a_turned_box_is_the_upright_one_around_it() -> None:
     """Label Studio turns around the upper left corner, clockwise: by 90° a wide box stands to the left of it."""
     value = {"x": 50, "y": 50, "width": 10, "height": 5, "rotation": 90}
-    assert from_value(value, image_at("a")) == pytest.approx((80 - 6, 60, 80, 60 + 16))
+    assert from_value(value, (image_at("a").width, image_at("a").height), "a") == pytest.approx((80 - 6, 60, 80, 60 + 16))
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '[{"id": 1}]'])

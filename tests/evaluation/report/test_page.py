@@ -114,7 +114,7 @@ def test_the_gate_is_on_top_and_has_every_requirement(html: str, report: Report)
     table = html[html.index('<table class="gate">') : html.index("</table>")]
     for row in report.judged.gate.rows:
         assert row.title in table
-        assert row.verdict.value in table
+        assert row.outcome.value in table
     assert table.count("not assessed") >= 4
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from components.errors import StreetveilError
+from components.evaluation.gate_text import percent, verdict_sentence
 from components.evaluation.report.files import report_figures, write_report
 from components.evaluation.report.report import About, build_report
-from components.evaluation.report.summary import cannot_be_said, percent, sentences, verdict_sentence
+from components.evaluation.report.summary import cannot_be_said, sentences
 from components.settings import Params
 from tests.evaluation.report.small_report import small_report
 

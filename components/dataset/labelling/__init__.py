@@ -1,0 +1,1 @@
+"""From published pictures to labels: samples, desks, exports, imports."""

@@ -1,0 +1,54 @@
+"""After the night @challenger looks at some of the day, too. Nothing of it is published; it cannot fail the night."""
+
+from __future__ import annotations
+
+from prefect import get_run_logger
+from prefect.artifacts import create_markdown_artifact
+
+from components.batch.shadow import Comparison, cast_shadow
+from components.batch.worker import WorkOrder
+from components.errors import ModelError, StreetveilError
+from components.registry.models import CHALLENGER, Registry
+
+
+def shadow_night(order: WorkOrder, workers: int) -> Comparison | None:
+    """Let the challenger of the run's registry look at its share of the day, and put what it says on the Prefect page.
+
+    Returns:
+        The comparison; None where there is no challenger, or it could not look.
+    """
+    logger = get_run_logger()
+    try:
+        challenger = Registry.of(order.params.registry.model_name).bundle(CHALLENGER)
+        if challenger.version == order.bundle.version:
+            return None
+        comparison = cast_shadow(order, challenger, order.params.shadow, workers)
+    except ModelError as error:
+        logger.warning("no shadow: %s", error)
+    except StreetveilError as error:
+        logger.info("no shadow: %s", error)
+    except Exception:
+        logger.exception("no shadow; the night itself is done")
+    else:
+        create_markdown_artifact(shadow_markdown(comparison), key="daily-shadow", description="@challenger's look")
+        return comparison
+    return None
+
+
+def shadow_markdown(comparison: Comparison) -> str:
+    """The comparison as a person reads it."""
+    lines = [
+        f"# Version {comparison.challenger} beside version {comparison.champion}, on {comparison.images} images",
+        "",
+        "| objects hidden by | both | the champion alone | the challenger alone |",
+        "|---|---|---|---|",
+    ]
+    for name, told in comparison.classes.items():
+        lines.append(f"| {name} | {told.both} | {told.only_champion} | {told.only_challenger} |")
+    times = comparison.champion_ms, comparison.challenger_ms
+    if None not in times:
+        lines += ["", "Detection takes {:.0f} ms (champion) and {:.0f} ms (challenger), median.".format(*times)]
+    if comparison.faults:
+        faults = ", ".join(f"{count} {reason}" for reason, count in comparison.faults.items())
+        lines += ["", f"Could not be looked at: {faults}."]
+    return "\n".join([*lines, "", "Nothing of the challenger's is published."])
