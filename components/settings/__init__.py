@@ -33,6 +33,7 @@ from components.settings.training import (
     Views,
 )
 from components.settings.verifier import FAMILIES, CropVariation, Family, ProposalExamples, VerifierTraining
+from components.settings.video import Encoder, Video
 
 __all__ = [
     "FAMILIES",
@@ -45,6 +46,7 @@ __all__ = [
     "Daily",
     "Dataset",
     "Detection",
+    "Encoder",
     "Encoding",
     "Environment",
     "Family",
@@ -75,6 +77,7 @@ __all__ = [
     "Training",
     "Verification",
     "VerifierTraining",
+    "Video",
     "Views",
     "load_params",
 ]
@@ -82,7 +85,8 @@ __all__ = [
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 # They decide which model there is, not what a model and a region do: a manifest names the model's version beside them.
-_OF_TRAINING = {"training", "verifier", "optimisation", "sweep", "profiles", "dataset", "gate"}
+# Or they are those of videos, which have no manifest.
+_OF_TRAINING = {"training", "verifier", "optimisation", "sweep", "profiles", "dataset", "gate", "video"}
 
 
 class Params(Frozen):
@@ -104,6 +108,7 @@ class Params(Frozen):
     dataset: Dataset
     gate: Gate
     daily: Daily
+    video: Video
 
     @model_validator(mode="after")
     def _regions_exist(self) -> Params:
