@@ -19,6 +19,8 @@ from flows.handcount import app as handcount
 from flows.terminal import err as _err
 from flows.terminal import errors_in_one_line as _errors_in_one_line
 from flows.terminal import out as _out
+from flows.video import EPILOG as VIDEO_EPILOG
+from flows.video import video
 
 app = typer.Typer(
     name="streetveil",
@@ -33,6 +35,7 @@ app.add_typer(quarantine, name="quarantine")
 app.add_typer(handcount, name="handcount")
 
 app.command(epilog=EPILOG)(evaluate)
+app.command(epilog=VIDEO_EPILOG)(video)
 
 
 class Device(StrEnum):

@@ -100,7 +100,7 @@ class _Seen:
 def _byte_tracker(threshold: float, max_cost: float, kept_searches: int) -> Any:
     import components.training.yolo  # noqa: F401 - before ultralytics, which it keeps from changing other libraries
 
-    if importlib.util.find_spec("lap") is None and "lap" not in sys.modules:
+    if "lap" not in sys.modules and importlib.util.find_spec("lap") is None:
         sys.modules["lap"] = _scipys_solver()
     from ultralytics.trackers.byte_tracker import BYTETracker
 
@@ -124,9 +124,7 @@ def _scipys_solver() -> ModuleType:
     return solver
 
 
-def _lapjv(
-    cost: NDArray, extend_cost: bool, cost_limit: float
-) -> tuple[float, NDArray[np.intp], NDArray[np.intp]]:
+def _lapjv(cost: NDArray, extend_cost: bool, cost_limit: float) -> tuple[float, NDArray[np.intp], NDArray[np.intp]]:
     """The cheapest assignment of rows to columns in which no pair costs more than the limit.
 
     As in `lap`, a row and a column that stay alone cost half the limit each.
