@@ -32,7 +32,7 @@ class TrackNoise:
     tracks: NDArray[np.intp]
 
     def cell_noise(self, areas: NDArray[np.int32], cells: int, std: float) -> NDArray[np.float32]:
-        """Normal noise for the cells of areas [n, 4]: that of the oldest track in each; float32 [n, cells, cells, 3]."""
+        """Normal noise for the cells of areas [n, 4], drawn for the oldest track in each; see `Noise.cell_noise`."""
         inside = intersections(areas, self.areas) > 0
         oldest = np.where(inside, self.tracks, np.iinfo(np.intp).max).min(axis=1)
         places = np.zeros((len(areas), 4), np.int32)

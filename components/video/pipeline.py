@@ -11,7 +11,7 @@ import queue
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -178,7 +178,7 @@ class Hiding:
         return np.concatenate([np.zeros((0, 4), np.int32), *each]), np.array(tracks, np.intp)
 
 
-def overlapped(items: Iterable[T], size: int, on_drop: Callable[[], None] | None = None) -> Iterator[T]:
+def overlapped(items: Iterable[T], size: int, on_drop: Callable[[], None] | None = None) -> Generator[T, None, None]:
     """The same items, made in a thread while the caller works on those before.
 
     An error of the items' maker is raised where they are taken; closing this ends the thread and closes the items.

@@ -113,9 +113,7 @@ def source_of(given: str, settings: Video) -> Source:
     if "%" in path.name and not path.exists():
         return Source(given, format="image2", options=rate)
     if not path.is_file():
-        raise StreetveilError(
-            f"no video {given}: name a file, a folder or pattern of pictures, /dev/videoN or an address"
-        )
+        raise StreetveilError(f"no video {given}: name a file, a folder or pattern of pictures, a camera or an address")
     return Source(given)
 
 

@@ -76,7 +76,7 @@ def target_of(given: str, source: Source, overwrite: bool = False) -> Target:
         known = ", ".join((*_FILES, "or a pattern as blurred/%06d.png"))
         raise StreetveilError(f"{given}: cannot write this kind of file; choose {known}")
     place = path.parent if "%" in path.name else path
-    if place.exists() and os.path.samefile(place, source.address) if Path(source.address).exists() else False:
+    if place.exists() and Path(source.address).exists() and place.samefile(source.address):
         raise StreetveilError(f"{given} is the source itself: name another output")
     if place.exists() and not (overwrite and place.is_file()):
         remedy = "use --overwrite or name another" if place.is_file() else "name a folder that is not there yet"
