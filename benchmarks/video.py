@@ -1,6 +1,6 @@
 """Frames per second and leaked face-frames of a video of moving faces, searched every n-th frame and every frame.
 
-    python -m benchmarks.video [--faces FOLDER] [--seconds N] [--every N ...]
+    python -m benchmarks.video [--faces FOLDER] [--seconds N] [--rate N] [--every N ...]
 
 The video is rendered when this is run: heads cut from real photographs (of installed packages, or of a labelled set in
 --faces, with `labels.json`) walk, run, come nearer, bob, pass behind poles and out of the picture, before a street that
@@ -12,7 +12,6 @@ changed in the finished file. All runs use the shipped model and the same pipeli
 from __future__ import annotations
 
 import argparse
-import platform
 import sys
 import tempfile
 import time
@@ -37,7 +36,7 @@ from components.video.pipeline import VideoSummary, Wishes, blur_video
 from components.video.stream import Source, opened, source_of
 from components.video.writing import target_of
 
-WIDTH, HEIGHT, RATE = 1280, 720, 25
+WIDTH, HEIGHT = 960, 540
 _SEED, _MIN_CROP_PX, _CONTEXT, _HEADS = 29, 70, 0.55, 24
 _MIN_FACE_PX, _MIN_INSIDE, _MAX_BEHIND, _HIDDEN_SHARE = 14, 0.6, 0.4, 0.6
 _CODEC_LEVELS = 8  # so much may the two encoders change a pixel that nobody has hidden
@@ -167,13 +166,13 @@ def _is_seen(face: NDArray[np.float32], poles: NDArray[np.int64]) -> bool:
     return bool(large and inside >= _MIN_INSIDE * (x2 - x1) * (y2 - y1) and behind <= _MAX_BEHIND * (x2 - x1))
 
 
-def write_video(file: Path, heads: Sequence[Head], frames: int) -> list[NDArray[np.float32]]:
+def write_video(file: Path, heads: Sequence[Head], frames: int, rate: int) -> list[NDArray[np.float32]]:
     """Render into a file; the faces of each frame."""
     import av
 
     truth = []
     with av.open(str(file), "w") as container:
-        track = container.add_stream("libx264", rate=RATE, options={"crf": "12", "preset": "veryfast"})
+        track = container.add_stream("libx264", rate=rate, options={"crf": "12", "preset": "veryfast"})
         track.width, track.height, track.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for picture, faces in rendered(heads, frames):
             truth.append(faces)
@@ -232,6 +231,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faces", type=Path, help="a labelled set: labels.json and its pictures")
     parser.add_argument("--seconds", type=int, default=30)
+    parser.add_argument("--rate", type=int, default=25, help="frames per second of the video")
     parser.add_argument("--every", type=int, nargs="*", default=[1, 3, 5])
     given = parser.parse_args()
     cv2.setNumThreads(1)
@@ -241,7 +241,7 @@ def main() -> None:
     cascade = load_cascade(Bundle("own", "1", shipped_files()), params.detection)
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / "faces.mp4"
-        truth = write_video(video, heads, given.seconds * RATE)
+        truth = write_video(video, heads, given.seconds * given.rate, given.rate)
         faces = sum(map(len, truth))
         print(
             f"{len(truth)} frames of {WIDTH}×{HEIGHT} px, {len(heads)} heads, {faces} face-frames, {platform.machine()}"
