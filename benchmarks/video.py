@@ -243,9 +243,7 @@ def main() -> None:
         video = Path(folder) / "faces.mp4"
         truth = write_video(video, heads, given.seconds * given.rate, given.rate)
         faces = sum(map(len, truth))
-        print(
-            f"{len(truth)} frames of {WIDTH}×{HEIGHT} px, {len(heads)} heads, {faces} face-frames, {platform.machine()}"
-        )
+        print(f"{len(truth)} frames of {WIDTH}×{HEIGHT} px, {len(heads)} heads, {faces} face-frames")
         head = (
             "run", "frames/s", "times", "CPU-s", "searched", "leaked face-frames", "leaked", "pixels changed",
         )  # fmt: skip
