@@ -17,8 +17,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from components.errors import StreetveilError
 from components.imaging.reading import Pixels
 from components.settings import Encoder, Video
@@ -256,9 +254,7 @@ def _written(
 def _image_of(pixels: Pixels, frame: Frame) -> Any:
     import av
 
-    height, width = pixels.shape[:2]
-    even = np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), "edge") if height % 2 or width % 2 else pixels
-    image = av.VideoFrame.from_ndarray(even, format="rgb24")
+    image = av.VideoFrame.from_ndarray(pixels, format="rgb24")
     for name in ("colorspace", "color_primaries", "color_trc"):
         setattr(image, name, getattr(frame.image, name))
     return image

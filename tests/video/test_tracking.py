@@ -13,6 +13,8 @@ from components.detections import FACE, LICENSE_PLATE, Detections
 from components.settings import Params
 from components.video.tracking import UNTRACKED, Trackers, _lapjv
 
+corners = st.tuples(st.integers(0, 90), st.integers(0, 90), st.integers(0, 40))  # left, upper, size
+
 
 @pytest.fixture
 def trackers(params: Params) -> Trackers:
@@ -27,11 +29,11 @@ def update(trackers: Trackers, boxes: list[list[float]], confidence: list[float]
 
 
 def test_an_object_keeps_its_number_through_motion_and_doubt(trackers: Trackers) -> None:
-    """Who moves by most of their width keeps their number, also where the detectors doubt; a plate is no face."""
+    """Who moves by half their width keeps their number, also where the detectors doubt; a plate is no face."""
     first = update(trackers, [[0, 0, 20, 20], [4, 0, 24, 20]], [0.9, 0.8], [FACE, LICENSE_PLATE])
     assert len(set(first)) == 2
     for step, confidence in ((1, 0.9), (2, 0.11), (3, 0.9)):
-        boxes = [[16.0 * step, 0, 16 * step + 20, 20], [4, 0, 24, 20]]
+        boxes = [[8.0 * step, 0, 8 * step + 20, 20], [4, 0, 24, 20]]
         assert update(trackers, boxes, [confidence, 0.8], [FACE, LICENSE_PLATE]) == first
 
 
@@ -51,8 +53,8 @@ def test_doubt_begins_no_track_and_a_new_scene_knows_nobody(trackers: Trackers) 
 def test_whatever_is_sure_has_a_number(params: Params, updates: list[list[tuple[int, int, int]]]) -> None:
     """No detection that is hidden in its own frame is lost by the tracker, however many lie upon each other."""
     trackers = Trackers(params.region("strict")[1], params.video)
-    for corners in updates:
-        boxes = [[x, y, x + size, y + size] for x, y, size in corners]
+    for found in updates:
+        boxes = [[x, y, x + size, y + size] for x, y, size in found]
         numbers = update(trackers, boxes, [0.9] * len(boxes), [FACE] * len(boxes))
         assert all(number > 0 for number in numbers)
         assert len(set(numbers)) == len(numbers)

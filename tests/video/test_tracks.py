@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -56,6 +58,6 @@ def test_a_sighting_is_taken_at_its_word_and_a_loss_makes_the_box_grow() -> None
     boxes = [box_at(known, 10 + frames, VIDEO) for frames in range(1, VIDEO.hold_frames + 1)]
     spans = [float(np.ptp(box[0, [0, 2]])) for box in boxes if box is not None]
     assert len(spans) == VIDEO.hold_frames
-    assert all(later > earlier for earlier, later in zip(spans, spans[1:], strict=False))
+    assert all(later > earlier for earlier, later in itertools.pairwise(spans))
     assert box_at(known, 10 + VIDEO.hold_frames + 1, VIDEO) is None
     assert box_at(known, 10 - VIDEO.backfill_frames - 1, VIDEO) is None
