@@ -33,6 +33,7 @@ _SEQUENCES = {".png": ("image2", "png"), ".jpg": ("image2", "mjpeg"), ".jpeg": (
 _STREAMS = {"rtsp": "rtsp", "rtsps": "rtsp", "rtmp": "flv", "rtmps": "flv", "udp": "mpegts", "tcp": "mpegts",
             "srt": "mpegts", "rtp": "rtp_mpegts"}  # fmt: skip
 _PIXEL_FORMATS = {"png": "rgb24", "mjpeg": "yuvj420p"}
+_NARROW, _FULL = 1, 2  # levels 16 to 235, as in video, or 0 to 255, as in pictures; FFmpeg's numbers
 _DRAFT = re.compile(r"\.(?P<pid>\d+)-[0-9a-f]{8}\.draft")
 
 
@@ -105,8 +106,10 @@ class Writer:
         image = frame.image if pixels is None else _image_of(pixels, frame)
         if self._track is None:
             self._start(frame, image)
-        colours = {"dst_colorspace": image.colorspace} if pixels is not None else {}
         context = self._track.codec_context
+        colours = {"dst_color_range": context.color_range}
+        if pixels is not None:
+            colours["dst_colorspace"] = image.colorspace
         image = image.reformat(width=context.width, height=context.height, format=context.pix_fmt, **colours)
         image.pts, image.time_base, image.pict_type = frame.pts, frame.time_base, 0
         if self._sound:
@@ -130,8 +133,11 @@ class Writer:
         even = 1 if target.is_sequence else 2  # colours are stored for squares of 2 × 2 px
         context.width, context.height = (-(-side // even) * even for side in (image.width, image.height))
         context.time_base = 1 / self._rate if target.is_sequence else frame.time_base
+        context.color_range = (
+            _FULL if target.is_sequence else _NARROW
+        )  # whatever the source has: 8 bits as players expect
         if not target.is_sequence:
-            for name in ("colorspace", "color_range", "color_primaries", "color_trc"):
+            for name in ("colorspace", "color_primaries", "color_trc"):
                 setattr(context, name, getattr(frame.image, name))
         if self._sound:
             self._sound.start()
@@ -297,8 +303,18 @@ def _remove_leftovers(place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     for path in place.parent.iterdir():
         match = _DRAFT.fullmatch(path.name.removeprefix(f".{place.name}"))
-        if path.name.startswith(f".{place.name}") and match and not Path(f"/proc/{match['pid']}").exists():
+        if path.name.startswith(f".{place.name}") and match and not _is_alive(int(match["pid"])):
             _remove(path)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _remove(draft: Path) -> None:
