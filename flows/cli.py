@@ -25,6 +25,8 @@ from flows.review import app as review
 from flows.terminal import err as _err
 from flows.terminal import errors_in_one_line as _errors_in_one_line
 from flows.terminal import out as _out
+from flows.video import EPILOG as VIDEO_EPILOG
+from flows.video import video
 
 app = typer.Typer(
     name="streetveil",
@@ -45,6 +47,7 @@ app.add_typer(review, name="review")
 app.command(epilog=EPILOG)(evaluate)
 app.command("backfill", epilog=BACKFILL_EPILOG)(backfill_command)
 app.command(epilog=ROLLBACK_EPILOG)(rollback)
+app.command(epilog=VIDEO_EPILOG)(video)
 
 
 class Device(StrEnum):

@@ -142,9 +142,18 @@ def test_evidently_has_one_adapter() -> None:
 
 
 def test_ultralytics_has_one_adapter() -> None:
-    """Only the package that wraps the training library imports it."""
-    assert all(file.startswith("components/training/yolo/") for file in importers("components", "ultralytics"))
+    """Only the package that wraps the training library imports it, and the adapter of its tracker."""
+    others = {
+        file for file in importers("components", "ultralytics") if not file.startswith("components/training/yolo/")
+    }
+    assert others == {"components/video/tracking.py"}
     assert importers("flows", "ultralytics") == set()
+
+
+def test_videos_have_one_adapter() -> None:
+    """Videos are decoded and encoded in one module each."""
+    assert importers("components", "av") == {"components/video/stream.py", "components/video/writing.py"}
+    assert importers("flows", "av") == set()
 
 
 def test_foreign_memory_is_touched_in_one_place() -> None:

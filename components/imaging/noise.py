@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -49,6 +50,18 @@ class Grain:
     def lowering(self) -> NDArray[np.float64]:
         """What OpenCV subtracts from each channel."""
         return np.full((4, 1), self.reach, np.float64)
+
+
+class Noise(Protocol):
+    """Where the noise of one picture comes from."""
+
+    def cell_noise(self, areas: NDArray[np.int32], cells: int, std: float) -> NDArray[np.float32]:
+        """Normal noise for the cells of areas [n, 4], in grey levels; float32 [n, cells, cells, 3]."""
+        ...
+
+    def grain(self, std: float) -> Grain:
+        """Fine noise for the whole picture."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from components.detections import intersections
-from components.imaging.noise import Area, NoiseSource
+from components.imaging.noise import Area, Noise
 from components.imaging.reading import Pixels
 from components.settings import Obfuscation
 
@@ -29,7 +29,7 @@ _GREY = 118.0  # the neutral base, and the fill of `solid`
 _SAMPLES = 24  # a blurred area is computed at this many places a side and interpolated between
 
 
-def obfuscate(pixels: Pixels, areas: Areas, rule: Obfuscation, noise: NoiseSource) -> Pixels:
+def obfuscate(pixels: Pixels, areas: Areas, rule: Obfuscation, noise: Noise) -> Pixels:
     """A copy of a picture in which every area is hidden.
 
     Areas that overlap are joined first: they share one set of cells, so no pixel is measured twice.
@@ -110,7 +110,7 @@ def _profile(inside_px: int, ramp_px: int, before_px: int, behind_px: int) -> Fl
     return np.concatenate([falloff[ramp_px - before_px :], inside, falloff[::-1][:behind_px]])
 
 
-def _cells(pixels: Pixels, wholes: Areas, areas: Areas, rule: Obfuscation, noise: NoiseSource) -> Floats:
+def _cells(pixels: Pixels, wholes: Areas, areas: Areas, rule: Obfuscation, noise: Noise) -> Floats:
     """All that is drawn of each group of areas: the only place that may look at its pixels.
 
     Returns:

@@ -36,6 +36,7 @@ from components.settings.training import (
     Views,
 )
 from components.settings.verifier import FAMILIES, CropVariation, Family, ProposalExamples, VerifierTraining
+from components.settings.video import Encoder, Video
 
 __all__ = [
     "FAMILIES",
@@ -52,6 +53,7 @@ __all__ = [
     "Dataset",
     "Detection",
     "Drift",
+    "Encoder",
     "Encoding",
     "Environment",
     "Family",
@@ -87,6 +89,7 @@ __all__ = [
     "Training",
     "Verification",
     "VerifierTraining",
+    "Video",
     "Views",
     "bound_of",
     "load_params",
@@ -95,9 +98,10 @@ __all__ = [
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 # They decide which model there is, not what a model and a region do: a manifest names the model's version beside them.
+# Or they are those of videos, which have no manifest.
 _OF_TRAINING = {
     "training", "verifier", "optimisation", "sweep", "profiles", "dataset", "labelling", "gate", "retraining", "shadow",
-    "backfill", "drift",
+    "backfill", "drift", "video",
 }  # fmt: skip
 
 
@@ -125,6 +129,7 @@ class Params(Frozen):
     shadow: Shadow
     backfill: Backfill
     drift: Drift
+    video: Video
 
     @model_validator(mode="after")
     def _regions_exist(self) -> Params:
