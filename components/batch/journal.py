@@ -34,9 +34,9 @@ class Journal:
         self._write(path, attempt, None)
         return attempt
 
-    def end(self, row: ImageRow) -> None:
-        """Keep a finished row."""
-        self._write(row.path, row.attempts, row.to_dict())
+    def end(self, row: ImageRow, durable: bool = False) -> None:
+        """Keep a finished row; one that stands before its output must survive a power cut as the output does."""
+        self._write(row.path, row.attempts, row.to_dict(), durable)
 
     def rows(self) -> dict[str, ImageRow]:
         """Finished rows by path."""
@@ -66,9 +66,9 @@ class Journal:
         except (FileNotFoundError, ValueError):  # never begun, or torn by a power cut: begin again
             return {}
 
-    def _write(self, path: str, attempts: int, row: dict[str, Any] | None) -> None:
+    def _write(self, path: str, attempts: int, row: dict[str, Any] | None, durable: bool = False) -> None:
         entry = json.dumps({"path": path, "attempts": attempts, "row": row})
-        self.storage.write(self._file(path), entry.encode(), durable=False)
+        self.storage.write(self._file(path), entry.encode(), durable=durable)
 
     def _file(self, path: str) -> str:
         return f"{_JOURNAL}/{self.shard_id}/{hashlib.sha256(path.encode()).hexdigest()[:24]}.json"

@@ -68,7 +68,7 @@ def open_run(
     """
     check_folders(source, destination)
     storage = open_destination(destination)
-    with _locked(storage.root, on_wait):
+    with locked(storage.root, on_wait):
         storage.remove_leftovers()
         # The key comes before the list of finished work: a run that finds the key of a closed day gone also finds
         # that day's manifests.
@@ -206,7 +206,7 @@ def code_revision() -> str:
 
 
 @contextmanager
-def _locked(root: Path, on_wait: Callable[[], None]) -> Iterator[None]:
+def locked(root: Path, on_wait: Callable[[], None]) -> Iterator[None]:
     """Hold the destination; the system lets go of it even if this process is killed."""
     with (root / STATE_FOLDER / "lock").open("w") as file:
         try:

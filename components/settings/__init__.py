@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from components.errors import StreetveilError
@@ -21,6 +21,7 @@ from components.settings.dataset import Dataset, LabelledSet
 from components.settings.detection import Detection, Panorama, PerClass, PixelsPerClass, SafetyCheck, Scales
 from components.settings.gate import Gate, LeastRecall
 from components.settings.running import Batch, Daily, Registration
+from components.settings.service import ServiceLimits, UserReports
 from components.settings.training import (
     CheckpointChoice,
     Light,
@@ -69,10 +70,12 @@ __all__ = [
     "Registration",
     "SafetyCheck",
     "Scales",
+    "ServiceLimits",
     "Share",
     "Sweep",
     "Teachers",
     "Training",
+    "UserReports",
     "Verification",
     "VerifierTraining",
     "Views",
@@ -81,8 +84,9 @@ __all__ = [
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
-# They decide which model there is, not what a model and a region do: a manifest names the model's version beside them.
-_OF_TRAINING = {"training", "verifier", "optimisation", "sweep", "profiles", "dataset", "gate"}
+# They decide which model there is or who is served, not what a model and a region do: a manifest names the model's
+# version beside them.
+_OF_TRAINING = {"training", "verifier", "optimisation", "sweep", "profiles", "dataset", "gate", "service", "reports"}
 
 
 class Params(Frozen):
@@ -104,6 +108,8 @@ class Params(Frozen):
     dataset: Dataset
     gate: Gate
     daily: Daily
+    service: ServiceLimits
+    reports: UserReports
 
     @model_validator(mode="after")
     def _regions_exist(self) -> Params:
@@ -167,6 +173,9 @@ class Environment(BaseSettings):
     mlflow_tracking_uri: str = Field(
         default=f"sqlite:///{PROJECT_ROOT / 'mlruns' / 'mlflow.db'}", validation_alias="MLFLOW_TRACKING_URI"
     )
+    api_tokens: SecretStr = SecretStr("")
+    api_tokens_file: Path | None = None
+    reports: Path = PROJECT_ROOT / "data" / "user_reports.sqlite"
     mlflow_artifacts: str = Field(default=str(PROJECT_ROOT / "mlruns"), validation_alias="STREETVEIL_MLFLOW_ARTIFACTS")
 
 
