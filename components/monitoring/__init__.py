@@ -1,0 +1,1 @@
+"""What becomes of the pictures and the model from day to day."""

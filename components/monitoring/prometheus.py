@@ -1,0 +1,71 @@
+"""What the service counts, in the format that Prometheus reads. Nothing here knows a picture, a path or a token."""
+
+from __future__ import annotations
+
+import numpy as np
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+from components.monitoring.user_reports import ReportCounts
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_FIX_QUANTILES = (0.5, 0.95, 1.0)
+
+
+class ServiceMetrics:
+    """The counters of one service."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        named = {"namespace": "streetveil", "registry": self._registry}
+        self._requests = Counter("requests", "Requests by route and status.", ["route", "status"], **named)
+        self._request_s = Histogram(
+            "request_seconds", "From the first byte to the last, by route.", ["route"], buckets=_SECONDS, **named
+        )
+        self._refused = Counter("refused", "Requests that were not served, by reason.", ["reason"], **named)
+        self._stage_s = Histogram(
+            "stage_seconds", "Work on one picture, by stage.", ["stage"], buckets=_SECONDS, **named
+        )
+        self._objects = Counter("hidden_objects", "What was hidden, by class and by whom.", ["class", "by"], **named)
+        self._under_way = Gauge("requests_under_way", "Requests that upload, wait or are worked on.", **named)
+        self._waiting = Gauge("pictures_waiting", "Pictures that wait for a worker.", **named)
+        self._reports = Gauge("reports", "User reports by kind and state.", ["kind", "state"], **named)
+        self._fix_s = Gauge("report_fix_seconds", "From report to fix, of those fixed.", ["quantile"], **named)
+
+    def request(self, route: str, status: int, seconds: float) -> None:
+        """A request was answered."""
+        self._requests.labels(route, str(status)).inc()
+        self._request_s.labels(route).observe(seconds)
+
+    def refused(self, reason: str) -> None:
+        """A request was not served, for a reason of a fixed list."""
+        self._refused.labels(reason).inc()
+
+    def picture(self, stage_ms: dict[str, float], hidden: list[tuple[str, str]]) -> None:
+        """A picture was blurred; `hidden` has the class of each object and who has found it."""
+        for stage, ms in stage_ms.items():
+            self._stage_s.labels(stage).observe(ms / 1000)
+        for class_name, by in hidden:
+            self._objects.labels(class_name, by).inc()
+
+    def under_way(self, requests: int) -> None:
+        """So many requests upload, wait or are worked on."""
+        self._under_way.set(requests)
+
+    def text(self, reports: ReportCounts, waiting: int) -> bytes:
+        """Everything, in Prometheus' text format, with the reports and the queue as they are now."""
+        self._waiting.set(waiting)
+        for (kind, state), count in reports.by_state.items():
+            self._reports.labels(kind, state).set(count)
+        for share in _FIX_QUANTILES if reports.fix_s else ():
+            self._fix_s.labels(str(share)).set(float(np.quantile(reports.fix_s, share)))
+        return generate_latest(self._registry)
