@@ -14,8 +14,11 @@ import typer
 from rich.markup import escape
 
 from components.errors import StreetveilError
+from flows.api import EPILOG as API_EPILOG
+from flows.api import api
 from flows.evaluation import EPILOG, evaluate
 from flows.handcount import app as handcount
+from flows.report import app as report
 from flows.terminal import err as _err
 from flows.terminal import errors_in_one_line as _errors_in_one_line
 from flows.terminal import out as _out
@@ -31,8 +34,10 @@ app = typer.Typer(
 quarantine = typer.Typer(no_args_is_help=True, help="Images that were not published, and why.")
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(handcount, name="handcount")
+app.add_typer(report, name="report")
 
 app.command(epilog=EPILOG)(evaluate)
+app.command(epilog=API_EPILOG)(api)
 
 
 class Device(StrEnum):
