@@ -13,6 +13,10 @@ from components.monitoring.user_reports import Kind, Place, Report, ReportBook, 
 from components.settings import Params
 
 
+class NoSuchImageError(StreetveilError):
+    """What is reported is not published here."""
+
+
 def place_of(root: Path | None, image: str, kind: Kind, class_name: str, box: tuple[float, ...]) -> Place:
     """What somebody reports, with the place where the image is published.
 
@@ -24,12 +28,13 @@ def place_of(root: Path | None, image: str, kind: Kind, class_name: str, box: tu
         box: x1, y1, x2, y2, px of the upright picture.
 
     Raises:
-        StreetveilError: there is no such image, or the box is empty or outside of it.
+        NoSuchImageError: nothing of this name is published.
+        StreetveilError: the box is empty or outside of the image.
     """
     x1, y1, x2, y2 = box
     found = find_published(root, image) if root is not None else None
     if found is None and not is_blurring_id(image):
-        raise StreetveilError(f"no published image {image!r}: name its path, or the id in its EXIF ImageUniqueID")
+        raise NoSuchImageError(f"no published image {image!r}: name its path, or the id in its EXIF ImageUniqueID")
     width, height = (found[1].width, found[1].height) if found else (None, None)
     if not (x1 < x2 and y1 < y2) or x2 <= 0 or y2 <= 0 or (width and x1 >= width) or (height and y1 >= height):
         raise StreetveilError(f"the box {x1:g},{y1:g},{x2:g},{y2:g} holds no pixel of the image: x1 < x2, y1 < y2")

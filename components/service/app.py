@@ -17,11 +17,11 @@ from fastapi.responses import HTMLResponse
 from fastapi.security import HTTPBasic, HTTPBearer
 from starlette.requests import ClientDisconnect
 
-from components.errors import ImageFault
+from components.errors import ImageFault, StreetveilError
 from components.monitoring.prometheus import CONTENT_TYPE, ServiceMetrics
 from components.monitoring.user_reports import ReportBook
 from components.service.limits import BLUR, Entrance
-from components.service.problems import Refusal, documented, of_fault, on_disconnect, on_http_error, on_invalid
+from components.service.problems import Refusal, documented, of_fault, on_disconnect, on_failure, on_http_error, on_invalid
 from components.service.reports import add_reports
 from components.service.tokens import Tokens
 from components.service.upload import read_upload
@@ -96,6 +96,7 @@ def service_app(service: Service) -> FastAPI:
     app.add_exception_handler(405, on_http_error)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(ClientDisconnect, on_disconnect)
+    app.add_exception_handler(StreetveilError, on_failure)
     asks = [Security(HTTPBearer(auto_error=False)), Security(HTTPBasic(auto_error=False))] if service.tokens else []
     _add_blur(app, service, workers, metrics, asks)
     add_reports(app, service.book, service.published, asks)

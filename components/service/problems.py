@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from fastapi import HTTPException, Request
@@ -87,6 +88,12 @@ async def on_invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     detail = "; ".join(f"{'.'.join(str(step) for step in fault['loc'])}: {fault['msg']}" for fault in error.errors())
     return response(Refusal(422, "invalid", detail))
+
+
+async def on_failure(_: Request, error: Exception) -> JSONResponse:
+    """Something of the service's own does not work; the operator reads what, the client only that."""
+    logging.getLogger(__name__).error("%s", error)
+    return response(Refusal(500, "failed", "the service cannot do this now; its operator finds the cause in the log"))
 
 
 async def on_disconnect(_: Request, error: Exception) -> JSONResponse:

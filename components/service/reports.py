@@ -10,7 +10,7 @@ from fastapi import Path as InPath
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.errors import StreetveilError
-from components.monitoring.report_repair import place_of
+from components.monitoring.report_repair import NoSuchImageError, place_of
 from components.monitoring.user_reports import Kind, Report, ReportBook, State
 from components.service.problems import Refusal, documented
 from components.service.upload import Box, ClassName
@@ -56,13 +56,12 @@ def add_reports(app: FastAPI, book: ReportBook, published: Path | None, asks: li
     )
     def report(made: ReportMade, response: Response) -> ReportTold:
         """Report something that is not hidden, or hidden by mistake; a person decides."""
-        x1, y1, x2, y2 = made.box
-        if x1 >= x2 or y1 >= y2:
-            raise Refusal(422, "invalid", "box: x1, y1, x2, y2 with x1 < x2 and y1 < y2")
         try:
             place = place_of(published, made.image, made.kind, made.class_name, made.box)
-        except StreetveilError as error:
+        except NoSuchImageError as error:
             raise Refusal(404, "not_found", str(error)) from error
+        except StreetveilError as error:
+            raise Refusal(422, "invalid", str(error)) from error
         kept, is_new = book.add(place)
         response.status_code = 201 if is_new else 200
         return _told(kept)
