@@ -21,7 +21,15 @@ from components.errors import ImageFault, StreetveilError
 from components.monitoring.prometheus import CONTENT_TYPE, ServiceMetrics
 from components.monitoring.user_reports import ReportBook
 from components.service.limits import BLUR, Entrance
-from components.service.problems import Refusal, documented, of_fault, on_disconnect, on_failure, on_http_error, on_invalid
+from components.service.problems import (
+    Refusal,
+    documented,
+    of_fault,
+    on_disconnect,
+    on_failure,
+    on_http_error,
+    on_invalid,
+)
 from components.service.reports import add_reports
 from components.service.tokens import Tokens
 from components.service.upload import read_upload

@@ -32,7 +32,9 @@ def parts_of(response: Any) -> dict[str, tuple[str, bytes]]:
     }
 
 
-def test_an_answer_is_what_the_library_makes_of_the_picture(client: TestClient, service: Service, street: bytes) -> None:
+def test_an_answer_is_what_the_library_makes_of_the_picture(
+    client: TestClient, service: Service, street: bytes
+) -> None:
     """`POST /blur/` gives, byte for byte, what a run publishes; the id stands in its header and in the file."""
     expected = answer(load_service_blurring(service.order), street, Detections.empty(), keeps_key=True)
     got = client.post("/blur/", files={"picture": ("street.jpg", street, "image/jpeg")})
@@ -153,7 +155,12 @@ def test_no_picture_touches_the_disk(client: TestClient, monkeypatch: pytest.Mon
 def test_strangers_are_told_nothing(client: TestClient, street: bytes) -> None:
     """Without a token, or with a wrong one, nothing but page, health and description is served."""
     for wrong in ("", "Bearer", "Bearer wrong", "Basic !!", "Basic cGFnZTp3cm9uZw=="):
-        for method, path in (("POST", "/blur/"), ("POST", "/reports"), ("GET", "/reports/0123456789ab"), ("GET", "/metrics")):
+        for method, path in (
+            ("POST", "/blur/"),
+            ("POST", "/reports"),
+            ("GET", "/reports/0123456789ab"),
+            ("GET", "/metrics"),
+        ):
             got = client.request(method, path, headers={"Authorization": wrong}, content=street)
             assert (got.status_code, got.json()["code"]) == (401, "unauthorized"), (wrong, path)
     for path in ("/", "/health", "/openapi.json", "/pages/page.js"):
