@@ -1,7 +1,7 @@
 """The service under load: `python -m benchmarks.service --model shipped --requests 10000 --clients 16 --minutes 10`.
 
-Each answer is compared with what the library makes of the same picture, byte for byte. All the while, hostile clients send
-malformed, huge, slow and aborted requests; they are counted apart. It prints the table of docs/service.md.
+Each answer is compared with what the library makes of the same picture, byte for byte. All the while, a hostile client
+sends malformed, huge, slow and aborted requests; they are counted apart. It prints the table of docs/service.md.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from components.settings import load_params
 from tests.conftest import encoded
 from tests.toy_model import scene, toy_bundle
 
-TOKEN = "only-for-this-measurement-on-loopback"
+TOKEN = "only-for-this-measurement-on-loopback"  # noqa: S105
 KEY = b"k" * 32
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 PICTURES = 24

@@ -77,7 +77,7 @@ def storage_of(root: Path) -> LocalStorage:
 
 
 def test_a_missed_face_ends_hidden_and_in_the_next_sample(root: Path, book: ReportBook, params: Params) -> None:
-    """Report, confirm, repair: the file is blurred there and nowhere else, both rows stay, and labelling hears of it."""
+    """Report, confirm, repair: the file is blurred there and nowhere else, both rows stay, labelling hears of it."""
     storage = storage_of(root)
     before, old = storage.read("a.jpg"), valid_row(storage, "a.jpg")
     assert old is not None
