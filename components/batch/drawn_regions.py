@@ -106,8 +106,8 @@ def _hide(row: ImageRow, published: bytes, drawn: Detections, params: Params) ->
 def _added(row: ImageRow, drawn: Detections) -> tuple[Proposal, ...]:
     """The drawn regions as a manifest lists them, without those that stand in the row."""
     listed = (
-        Proposal(CLASS_NAMES[class_id], *map(float, box), STAGE_PERSON, 0.0, None, None, str(Outcome.BLURRED))
-        for box, class_id in zip(drawn.xyxy, drawn.class_id, strict=True)
+        Proposal(CLASS_NAMES[class_id], x1, y1, x2, y2, STAGE_PERSON, 0.0, None, None, str(Outcome.BLURRED))
+        for (x1, y1, x2, y2), class_id in zip(drawn.xyxy.tolist(), drawn.class_id, strict=True)
     )
     return tuple(proposal for proposal in listed if proposal not in row.proposals)
 

@@ -24,22 +24,29 @@ class ServiceMetrics:
     """The counters of one service."""
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
-        named = {"namespace": "streetveil", "registry": self._registry}
-        self._requests = Counter("requests", "Requests by route and status.", ["route", "status"], **named)
+        kept = self._registry = CollectorRegistry()
+        ProcessCollector(registry=kept)
+        self._requests = Counter(
+            "streetveil_requests", "Requests by route and status.", ["route", "status"], registry=kept
+        )
         self._request_s = Histogram(
-            "request_seconds", "From the first byte to the last, by route.", ["route"], buckets=_SECONDS, **named
+            "streetveil_request_seconds", "First byte to last, by route.", ["route"], buckets=_SECONDS, registry=kept
         )
-        self._refused = Counter("refused", "Requests that were not served, by reason.", ["reason"], **named)
+        self._refused = Counter("streetveil_refused", "Requests not served, by reason.", ["reason"], registry=kept)
         self._stage_s = Histogram(
-            "stage_seconds", "Work on one picture, by stage.", ["stage"], buckets=_SECONDS, **named
+            "streetveil_stage_seconds", "Work on one picture, by stage.", ["stage"], buckets=_SECONDS, registry=kept
         )
-        self._objects = Counter("hidden_objects", "What was hidden, by class and by whom.", ["class", "by"], **named)
-        self._under_way = Gauge("requests_under_way", "Requests that upload, wait or are worked on.", **named)
-        self._waiting = Gauge("pictures_waiting", "Pictures that wait for a worker.", **named)
-        self._reports = Gauge("reports", "User reports by kind and state.", ["kind", "state"], **named)
-        self._fix_s = Gauge("report_fix_seconds", "From report to fix, of those fixed.", ["quantile"], **named)
+        self._objects = Counter(
+            "streetveil_hidden_objects", "What was hidden, by class and by whom.", ["class", "by"], registry=kept
+        )
+        self._under_way = Gauge(
+            "streetveil_requests_under_way", "Requests that upload, wait or are worked on.", registry=kept
+        )
+        self._waiting = Gauge("streetveil_pictures_waiting", "Pictures that wait for a worker.", registry=kept)
+        self._reports = Gauge("streetveil_reports", "User reports by kind and state.", ["kind", "state"], registry=kept)
+        self._fix_s = Gauge(
+            "streetveil_report_fix_seconds", "From report to fix, of those fixed.", ["quantile"], registry=kept
+        )
 
     def request(self, route: str, status: int, seconds: float) -> None:
         """A request was answered."""

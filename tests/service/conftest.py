@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from components.blurring import Blurring
 from components.detection.bundle import Bundle
 from components.monitoring.user_reports import ReportBook
 from components.service.app import Service, service_app
 from components.service.tokens import Tokens
-from components.service.worker import ServiceOrder, limited
+from components.service.worker import ServiceOrder, limited, load_service_blurring
 from components.settings import Params
 from tests.conftest import encoded
 from tests.toy_model import scene
@@ -30,6 +31,12 @@ def service(toy: Bundle, params: Params, tmp_path_factory: pytest.TempPathFactor
     order = ServiceOrder(toy, limited(own), "eu", "cpu", KEY)
     book = ReportBook(folder / "reports.sqlite", 0.5)
     return Service(order, 1, limits, Tokens.of([f"tests:{TOKEN}"]), book, folder / "published", "0")
+
+
+@pytest.fixture(scope="package")
+def blurring(service: Service) -> Blurring:
+    """The library, told what the service's workers are told."""
+    return load_service_blurring(service.order)
 
 
 @pytest.fixture(scope="package")

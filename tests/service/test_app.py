@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from components.blurring import Blurring
 from components.detections import FACE, STAGE_PERSON, Detections
 from components.imaging.reading import blurring_id_of, decode
-from components.service.app import Service
-from components.service.worker import answer, load_service_blurring
+from components.service.worker import answer
 from tests.conftest import encoded
 from tests.toy_model import scene
 
@@ -33,10 +33,10 @@ def parts_of(response: Any) -> dict[str, tuple[str, bytes]]:
 
 
 def test_an_answer_is_what_the_library_makes_of_the_picture(
-    client: TestClient, service: Service, street: bytes
+    client: TestClient, blurring: Blurring, street: bytes
 ) -> None:
     """`POST /blur/` gives, byte for byte, what a run publishes; the id stands in its header and in the file."""
-    expected = answer(load_service_blurring(service.order), street, Detections.empty(), keeps_key=True)
+    expected = answer(blurring, street, Detections.empty(), keeps_key=True)
     got = client.post("/blur/", files={"picture": ("street.jpg", street, "image/jpeg")})
     assert (got.status_code, got.headers["content-type"]) == (200, "image/jpeg")
     assert got.content == expected.output != street
@@ -67,14 +67,14 @@ def _reading() -> Any:
     return load_params().reading
 
 
-def test_what_a_person_has_drawn_is_hidden_too(client: TestClient, service: Service, street: bytes) -> None:
+def test_what_a_person_has_drawn_is_hidden_too(client: TestClient, blurring: Blurring, street: bytes) -> None:
     """A drawn region is destroyed although no detector sees anything there, and told as a person's."""
     box = [4, 90, 40, 116]
     regions = json.dumps([{"class": "face", "box": box}])
     got = client.post("/blur/?keep=1", files={"picture": street}, data={"regions": regions})
     parts = parts_of(got)
     drawn = Detections.of([box], 1.0, FACE, STAGE_PERSON)
-    assert parts["image"][1] == answer(load_service_blurring(service.order), street, drawn, keeps_key=True).output
+    assert parts["image"][1] == answer(blurring, street, drawn, keeps_key=True).output
     before, after = (np.asarray(decode(file, _reading()).pixels, int) for file in (street, parts["image"][1]))
     assert np.abs(before[90:116, 4:40] - after[90:116, 4:40]).mean() > 10
     last = json.loads(parts["metadata"][1])["annotations"][-1]
@@ -82,9 +82,8 @@ def test_what_a_person_has_drawn_is_hidden_too(client: TestClient, service: Serv
     assert {"key": "detection_model[streetveil|blurred=face]", "value": "person"} in last["semantics"]
 
 
-def test_without_a_key_file_no_two_answers_share_their_noise(service: Service, street: bytes) -> None:
+def test_without_a_key_file_no_two_answers_share_their_noise(blurring: Blurring, street: bytes) -> None:
     """Each picture has a key of its own, so two answers to one picture carry different ids."""
-    blurring = load_service_blurring(service.order)
     first, second = (answer(blurring, street, Detections.empty(), keeps_key=False) for _ in range(2))
     assert first.blurring_id != second.blurring_id
     assert first.output != second.output
@@ -138,18 +137,19 @@ def test_a_region_that_hides_nothing_is_an_error(client: TestClient, street: byt
     assert (got.status_code, got.json()["code"]) == (422, "invalid")
 
 
-def test_no_picture_touches_the_disk(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_picture_touches_the_disk(client: TestClient, street: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """A body far above the size at which uploads are moved to a temporary file stays in memory."""
 
     def moved(_: object) -> None:
         raise AssertionError("moved to disk")
 
     monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", moved)
-    pixels = np.random.default_rng(1).integers(0, 255, (800, 1000, 3), np.uint8)
-    content = encoded(pixels)
-    assert len(content) > 2 * 2**20
+    comment = b"\xff\xfe\xff\xff" + bytes(0xFFFF - 2)
+    content = street[:2] + 24 * comment + street[2:]
     got = client.post("/blur/", files={"picture": content})
-    assert (got.status_code, got.headers["content-type"]) == (200, "image/png")
+    assert got.status_code == 200
+    assert len(content) > 1_500_000
+    assert len(got.content) < 100_000
 
 
 def test_strangers_are_told_nothing(client: TestClient, street: bytes) -> None:
