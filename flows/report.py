@@ -116,7 +116,7 @@ def apply() -> None:
 
 @app.command(epilog="Example: `streetveil report export reports.jsonl`, for the next labelling sample.")
 def export(file: Annotated[Path, typer.Argument(help="One line of JSON for each confirmed place.")]) -> None:
-    """Write confirmed places with path, x0, y0, x1, y1 and class."""
+    """Write confirmed places, with path, x0, y0, x1, y1 and class, for labelling."""
     from components.monitoring.user_reports import export as lines
 
     with errors_in_one_line():

@@ -218,15 +218,17 @@ class ReportBook:
 def export(reports: Iterable[Report]) -> str:
     """Confirmed places as lines of JSON, for the next labelling sample.
 
-    Each has `path`, `x0`, `y0`, `x1`, `y1` (px, upright) and `class`; `folder` says where the image is published, and
-    `kind` whether something was missed there or wrongly blurred. Images that nobody has kept are left out.
+    Each has `path`, that of the published image with its folder's name before it, and where something was missed also
+    `x0`, `y0`, `x1`, `y1` (px, upright) and `class`: of a wrong blur, only the image is of use. Images that nobody has
+    kept are left out.
     """
     lines = []
     for report in reports:
         place = report.place
         if report.state in (State.CONFIRMED, State.FIXED) and place.folder is not None:
-            box = dict(zip(("x0", "y0", "x1", "y1"), (place.x1, place.y1, place.x2, place.y2), strict=True))
-            told = {"path": place.image, **box, "class": place.class_name, "kind": place.kind, "folder": place.folder}
+            told: dict[str, str | float] = {"path": f"{Path(place.folder).name}/{place.image}"}
+            if place.kind == Kind.MISSED:
+                told |= {"x0": place.x1, "y0": place.y1, "x1": place.x2, "y1": place.y2, "class": place.class_name}
             lines.append(json.dumps(told, ensure_ascii=False) + "\n")
     return "".join(lines)
 
