@@ -128,6 +128,13 @@ def test_charts_and_pages_have_one_adapter() -> None:
     assert importers("flows", "matplotlib") == importers("flows", "jinja2") == set()
 
 
+def test_prometheus_and_the_database_of_reports_have_one_adapter() -> None:
+    """Metrics are counted, and reports kept, in one module each."""
+    assert importers("components", "prometheus_client") == {"components/monitoring/prometheus.py"}
+    assert importers("components", "sqlite3") == {"components/monitoring/user_reports.py"}
+    assert importers("flows", "prometheus_client") == importers("flows", "sqlite3") == set()
+
+
 def test_ultralytics_has_one_adapter() -> None:
     """Only the package that wraps the training library imports it."""
     assert all(file.startswith("components/training/yolo/") for file in importers("components", "ultralytics"))

@@ -66,10 +66,10 @@ def _path_of_id(storage: LocalStorage, blurring_id: str) -> str | None:
 
 def _rows(storage: LocalStorage, column: str, value: str) -> list[tuple[int, ImageRow]]:
     """Every row with a value, each with the time of its commit."""
-    found = []
+    found: list[tuple[int, ImageRow]] = []
     for manifest in manifest_paths(storage):
         table = read_manifest(storage, manifest)
         committed_ns = int(table.schema.metadata[b"committed_ns"])
-        rows = table.filter(pc.equal(table[column], value)).to_pylist()  # type: ignore[attr-defined]
+        rows = table.filter(pc.equal(table[column], value)).to_pylist()
         found.extend((committed_ns, ImageRow.from_dict(row)) for row in rows)
     return found

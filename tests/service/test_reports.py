@@ -51,9 +51,7 @@ def test_a_report_that_is_about_nothing_is_refused(client: TestClient, changes: 
     assert client.get("/reports/ffffffffffff").status_code == 404
 
 
-def test_a_broken_book_is_the_services_own_fault(
-    client: TestClient, service: Service, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broken_book_is_the_services_own_fault(client: TestClient, service: Service) -> None:
     """The client is told that it is not to blame, and nothing of the service's files."""
     service.book.file.rename(service.book.file.with_suffix(".away"))
     service.book.file.write_bytes(b"no database" * 100)
