@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +26,7 @@ BOX = "4,90,40,116"
 @pytest.fixture
 def published(
     tmp_path: Path, params: Params, toy: Bundle, monkeypatch: pytest.MonkeyPatch, _own_environment: None
-) -> Iterator[Path]:
+) -> Path:
     """A destination with one image, and reports of its own."""
     monkeypatch.setenv("STREETVEIL_REPORTS", str(tmp_path / "reports.sqlite"))
     (tmp_path / "in").mkdir()
@@ -37,7 +36,7 @@ def published(
     (image,) = list_images(order.source, tmp_path / "day")
     commit_manifest(storage, "shard", [process_image(order, load_blurring(order), Journal(storage, "shard"), image)])
     Journal(storage, "shard").clear()
-    yield tmp_path / "day"
+    return tmp_path / "day"
 
 
 def streetveil(*arguments: object) -> tuple[int, str]:
