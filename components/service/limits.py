@@ -65,24 +65,28 @@ class Entrance:
             with self._let_in(scope):
                 async with asyncio.timeout(self._limits.request_s):
                     await self._app(scope, self._bounded(scope, receive), answered.send)
-        except Refusal as refusal:
-            await self._refuse(refusal, scope, receive, answered)
+        except Refusal as refusal:  # it was not let in: nothing of its body was read
+            await self._thrown_away(receive)
+            await response(self._counted(refusal))(scope, receive, answered.send)
         except TimeoutError:
             if answered.status:
                 raise  # the client is too slow to take its answer: the connection is cut
             late = Refusal(503, "timeout", f"not done after {self._limits.request_s:g} s; try again later")
-            await self._refuse(late, scope, receive, answered)
+            await response(self._counted(late))(scope, receive, answered.send)
         finally:
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.request(route, answered.status, time.perf_counter() - start)
 
-    async def _refuse(self, refusal: Refusal, scope: Scope, receive: Receive, answered: _Answered) -> None:
-        self._metrics.refused(refusal.code)
+    async def _thrown_away(self, receive: Receive) -> None:
+        """Read on for a while: many clients listen for an answer only when they have sent all."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_S):
                 while (await receive()).get("more_body"):
                     pass
-        await response(refusal)(scope, receive, answered.send)
+
+    def _counted(self, refusal: Refusal) -> Refusal:
+        self._metrics.refused(refusal.code)
+        return refusal
 
     @contextmanager
     def _let_in(self, scope: Scope) -> Iterator[None]:
@@ -130,11 +134,13 @@ class Entrance:
                     message = await receive()
             except TimeoutError as error:
                 detail = f"the body did not arrive within {self._limits.upload_s:g} s"
-                raise Refusal(408, "upload_timeout", detail) from error
+                raise self._counted(Refusal(408, "upload_timeout", detail)) from error
             read_bytes += len(message.get("body", b""))
-            if read_bytes > self._max_bytes(path):
-                raise self._too_large(path)
             is_whole = not message.get("more_body", False)
+            if read_bytes > self._max_bytes(path):
+                if not is_whole:
+                    await self._thrown_away(receive)
+                raise self._counted(self._too_large(path))
             return message
 
         return bounded
