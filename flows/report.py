@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from components.errors import StreetveilError
-from flows.terminal import err, errors_in_one_line
+from flows.terminal import err, errors_in_one_line, out
 
 if TYPE_CHECKING:
     from components.monitoring.user_reports import Report, ReportBook
@@ -26,7 +24,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     help="What people report: faces and plates that are not hidden, and blurs that hide neither.",
 )
-_out = Console()
 
 ReportId = Annotated[str, typer.Argument(help="As `streetveil report list` names it.")]
 By = Annotated[str | None, typer.Option(help="Who decides; default: your name on this machine.")]
@@ -47,14 +44,17 @@ def list_reports(
     if as_json:
         typer.echo(json.dumps([asdict(report) for report in reports], indent=2, ensure_ascii=False))
         return
-    table = Table("report", "state", "kind", "class", "box", "times", "since", "image")
     for report in reports:
         place, since = report.place, datetime.fromtimestamp(report.reported_at)
         box = ",".join(f"{side:g}" for side in (place.x1, place.y1, place.x2, place.y2))
-        image = escape(place.image if place.folder is None else f"{place.folder}/{place.image}")
-        row = (report.id, report.state, place.kind, place.class_name, box, str(report.times), f"{since:%Y-%m-%d %H:%M}")
-        table.add_row(*row, image)
-    _out.print(table if reports else "nothing waits", highlight=False)
+        image = place.image if place.folder is None else f"{place.folder}/{place.image}"
+        out.print(
+            f"[yellow]{report.state}[/] [bold]{report.id}[/] {place.kind} {place.class_name} at {box}, reported "
+            f"{report.times} times since {since:%Y-%m-%d %H:%M}: {escape(image)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    out.print(f"{len(reports)} reports" if reports else "nothing waits", highlight=False)
 
 
 @app.command(epilog="Example: `streetveil report add data/published 2026-02-28/a.jpg 120,40,160,90`.")

@@ -33,7 +33,7 @@ from components.service.problems import (
 from components.service.reports import add_reports
 from components.service.tokens import Tokens
 from components.service.upload import read_upload
-from components.service.worker import Answer, Hidden, RegionError, ServiceOrder
+from components.service.worker import MEDIA_TYPES, Answer, Hidden, RegionError, ServiceOrder
 from components.service.workers import Workers
 from components.settings import ServiceLimits
 
@@ -125,7 +125,7 @@ def _add_blur(app: FastAPI, service: Service, workers: Workers, metrics: Service
         responses={
             200: {
                 "description": "The picture, blurred, in its own format",
-                "content": {"image/jpeg": _BLURRED, "multipart/form-data": _BLURRED},
+                "content": dict.fromkeys((*MEDIA_TYPES.values(), "multipart/form-data"), _BLURRED),
                 "headers": {"X-Blurring-Id": {"schema": {"type": "string"}}},
             },
             **documented(401, 408, 413, 422, 429, 503),

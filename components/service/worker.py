@@ -15,7 +15,7 @@ from components.errors import StreetveilError
 from components.settings import Params
 
 _KEY_BYTES = 32
-_MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "TIFF": "image/tiff"}
+MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "TIFF": "image/tiff"}
 
 
 class RegionError(StreetveilError):
@@ -105,7 +105,7 @@ def answer(blurring: Blurring, source_bytes: bytes, drawn: Detections, keeps_key
     chosen = blurred.proposals.found.select([outcome is Outcome.BLURRED for outcome in blurred.outcomes])
     return Answer(
         blurred.output,
-        _MEDIA_TYPES[picture.format],
+        MEDIA_TYPES[picture.format],
         blurred.blurring_id,
         (*_hidden(chosen, "model"), *_hidden(drawn, "person")),
         blurred.stage_ms,

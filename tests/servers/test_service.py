@@ -119,10 +119,9 @@ def _only_here(url: str, address: str) -> None:
 
 def shown(page: Page) -> np.ndarray:
     """The picture that the page offers to save."""
-    told = page.evaluate(
-        "async () => [...new Uint8Array(await (await fetch(document.getElementById('save').href)).arrayBuffer())]"
-    )
-    return np.asarray(decode(bytes(told), load_params().reading).pixels, int)
+    with page.expect_download() as saved:
+        page.locator("#save").click()
+    return np.asarray(decode(Path(saved.value.path()).read_bytes(), load_params().reading).pixels, int)
 
 
 def test_a_miss_is_drawn_hidden_and_reported(browser: Browser, server: Started, tmp_path: Path) -> None:
@@ -130,9 +129,8 @@ def test_a_miss_is_drawn_hidden_and_reported(browser: Browser, server: Started, 
     page = opened(browser, server, tmp_path)
     assert "token" not in page.url
     before = shown(page)
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("]")
-    page.keyboard.press("f")
+    for key in ("ArrowRight", "]", "f"):
+        page.locator("#stage").press(key)
     frame = page.locator("#picture").bounding_box()
     assert frame is not None
     scale = frame["width"] / 640
@@ -142,9 +140,7 @@ def test_a_miss_is_drawn_hidden_and_reported(browser: Browser, server: Started, 
     page.mouse.move(frame["x"] + 100 * scale, frame["y"] + 340 * scale, steps=3)
     page.mouse.up()
     expect(page.locator("#count")).to_have_text("2")
-    page.keyboard.press("Enter") if page.evaluate("document.activeElement.id") == "stage" else page.locator(
-        "#hide"
-    ).click()
+    page.locator("#stage").press("Enter")
     expect(page.locator("#status")).to_have_text("2 hidden and reported", timeout=30_000)
     after = shown(page)
     reports = server.reports.reports()

@@ -12,7 +12,7 @@ from components.detections import Detections
 from components.errors import ImageFault, Reason
 from components.service import workers as workers_module
 from components.service.app import Service
-from components.service.worker import Answer, ServiceOrder, work
+from components.service.worker import Answer, work
 from components.service.workers import Workers
 
 
@@ -28,19 +28,21 @@ def work_that_may_end_badly(source_bytes: bytes, drawn: Detections) -> Answer:
 def test_a_picture_that_kills_or_holds_its_worker_costs_nobody_else(
     service: Service, street: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each ends in its own fault, and the picture behind them in the same queue is blurred."""
+    """Each ends in its own fault, and the picture behind them is blurred."""
     monkeypatch.setattr(workers_module, "work", work_that_may_end_badly)
-    params = service.order.params
-    hasty = params.model_copy(update={"service": params.service.model_copy(update={"image_s": 1})})
-    order = ServiceOrder(service.order.bundle, hasty, "eu", "cpu", b"k" * 32)
 
-    async def scenario() -> list[Answer | BaseException]:
-        workers = Workers(order, 1)
+    async def scenario() -> list[Answer | ImageFault]:
+        workers = Workers(service.order, 1)
         try:
             await workers.start()
-            pictures = (b"die", b"sleep", street)
-            waiting = [workers.blur(picture, Detections.empty()) for picture in pictures]
-            return await asyncio.gather(*waiting, return_exceptions=True)
+            told: list[Answer | ImageFault] = []
+            for picture, image_s in ((b"die", 600), (b"sleep", 1), (street, 600)):
+                workers._image_s = image_s
+                try:
+                    told.append(await workers.blur(picture, Detections.empty()))
+                except ImageFault as fault:
+                    told.append(fault)
+            return told
         finally:
             await asyncio.to_thread(workers.stop, 30)
 
