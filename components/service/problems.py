@@ -68,6 +68,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
         413: "The body or the picture is too large",
         422: "The body, a field or the picture cannot be used",
         429: "Too many requests of this token at once",
+        500: "The service's own fault; nothing was published",
         503: "Too many requests at once, the work took too long, or the service is stopping",
     }
     return {status: {"model": Problem, "description": told[status]} for status in statuses}

@@ -51,7 +51,7 @@ def add_reports(app: FastAPI, book: ReportBook, published: Path | None, asks: li
         dependencies=asks,
         responses={
             200: {"model": ReportTold, "description": "The place was reported before"},
-            **documented(401, 404, 408, 413, 422, 429, 503),
+            **documented(401, 404, 408, 413, 422, 429, 500, 503),
         },
     )
     def report(made: ReportMade, response: Response) -> ReportTold:
@@ -66,7 +66,7 @@ def add_reports(app: FastAPI, book: ReportBook, published: Path | None, asks: li
         response.status_code = 201 if is_new else 200
         return _told(kept)
 
-    @app.get("/reports/{report_id}", dependencies=asks, responses=documented(401, 404, 422, 429, 503))
+    @app.get("/reports/{report_id}", dependencies=asks, responses=documented(401, 404, 422, 429, 500, 503))
     def state(report_id: Annotated[str, InPath(pattern=r"^[0-9a-f]{12}$")]) -> ReportTold:
         """What became of a report."""
         try:

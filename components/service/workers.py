@@ -26,6 +26,7 @@ class Workers:
 
     def __init__(self, order: ServiceOrder, count: int) -> None:
         self.count = count
+        self.model = f"{order.bundle.name}/{order.bundle.version}"
         self.waiting = 0
         self._image_s = order.params.service.image_s
         self._places = asyncio.Semaphore(count + _AHEAD)
