@@ -11,6 +11,7 @@ from pebble import ProcessExpired, ProcessPool
 from components.batch.worker import crash_fault
 from components.detections import Detections
 from components.errors import ImageFault, Reason, StreetveilError
+from components.service.problems import Refusal
 from components.service.worker import Answer, ServiceOrder, is_ready, start_worker, work
 
 _AHEAD = 1  # pictures that lie ready beside those in work, so that no worker waits for the next one
@@ -62,13 +63,18 @@ class Workers:
         Raises:
             ImageFault: it must not be published, killed its worker, or took too long.
             RegionError: a region is outside of the picture.
+            Refusal: the service is stopping.
         """
         self.waiting += 1
         try:
             await self._places.acquire()
         finally:
             self.waiting -= 1
-        future = self._pool.schedule(work, args=(source_bytes, drawn), timeout=self._image_s)
+        try:
+            future = self._pool.schedule(work, args=(source_bytes, drawn), timeout=self._image_s)
+        except RuntimeError as error:  # the pool is closed
+            self._places.release()
+            raise Refusal(503, "stopping", "the service is stopping; try again in a minute") from error
         self._leave_when_done(future)
         try:
             return await asyncio.shield(asyncio.wrap_future(future))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from email import message_from_bytes
 from typing import Any
 
@@ -13,7 +14,10 @@ from fastapi.testclient import TestClient
 
 from components.blurring import Blurring
 from components.detections import FACE, STAGE_PERSON, Detections
+from components.errors import StreetveilError
 from components.imaging.reading import blurring_id_of, decode
+from components.service.app import Service
+from components.service.server import guarded, is_loopback, listen
 from components.service.worker import answer
 from tests.conftest import encoded
 from tests.toy_model import scene
@@ -201,3 +205,27 @@ def test_a_picture_without_objects_is_written_anew(client: TestClient) -> None:
     got = client.post("/blur/", files={"picture": content})
     assert got.status_code == 200
     assert got.content != content
+
+
+def test_without_tokens_it_answers_to_its_own_name_only(service: Service) -> None:
+    """Where no token is asked for, a page under another name (DNS rebinding) is refused."""
+    app = guarded(replace(service, tokens=None))
+    for host, status in (("127.0.0.1:8700", 200), ("localhost", 200), ("evil.example", 400)):
+        assert TestClient(app, base_url=f"http://{host}").get("/metrics").status_code == status, host
+    assert "securitySchemes" not in app.openapi().get("components", {})
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("a.b", False)]
+)
+def test_loopback_is_known(host: str, expected: bool) -> None:
+    """Only addresses of this machine alone may go without a token."""
+    assert is_loopback(host) is expected
+
+
+def test_a_taken_port_is_named() -> None:
+    """Two services on one port: the second says which, in one line."""
+    with listen("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(StreetveilError, match=f"port {port}"):
+            listen("127.0.0.1", port)
