@@ -67,8 +67,13 @@ class BlurredImage:
     stage_ms: dict[str, float] = field(default_factory=dict)
 
 
-def blur_image(source_bytes: bytes, blurring: Blurring) -> BlurredImage:
+def blur_image(source_bytes: bytes, blurring: Blurring, drawn: Detections | None = None) -> BlurredImage:
     """Decode, detect, decide, publish, verify.
+
+    Args:
+        source_bytes: the file.
+        blurring: how.
+        drawn: what a person has drawn; it is hidden whatever the region asks for.
 
     Raises:
         ImageFault: the picture cannot be blurred safely; it belongs in quarantine.
@@ -81,7 +86,8 @@ def blur_image(source_bytes: bytes, blurring: Blurring) -> BlurredImage:
         proposals, outcomes = find(picture, blurring)
     with _timed(stage_ms, "publish"):
         chosen = proposals.found.select([outcome is Outcome.BLURRED for outcome in outcomes])
-        areas = areas_to_hide(chosen, blurring.region, picture.width, picture.height, picture.is_panorama)
+        hidden = chosen if drawn is None else Detections.concatenate([chosen, drawn])
+        areas = areas_to_hide(hidden, blurring.region, picture.width, picture.height, picture.is_panorama)
         output = publish(source_bytes, areas, recipe, picture)
     with _timed(stage_ms, "verify"):
         verify_output(picture, source_bytes, output, areas, recipe)

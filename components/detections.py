@@ -22,6 +22,7 @@ CLASS_IDS: dict[str, int] = {name: index for index, name in enumerate(CLASS_NAME
 STAGE_DETECTOR = 1  # the high-recall detector
 STAGE_VERIFIER = 2  # confirmed by the verifier
 STAGE_SECONDARY = 3  # put back by the high-precision safety check
+STAGE_PERSON = 4  # drawn by a person
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,12 +14,15 @@ import typer
 from rich.markup import escape
 
 from components.errors import StreetveilError
+from flows.api import EPILOG as API_EPILOG
+from flows.api import api
 from flows.backfill_command import EPILOG as BACKFILL_EPILOG
 from flows.backfill_command import backfill_command
 from flows.drift import app as drift
 from flows.evaluation import EPILOG, evaluate
 from flows.handcount import app as handcount
 from flows.label import app as label
+from flows.report import app as report
 from flows.review import ROLLBACK_EPILOG, rollback
 from flows.review import app as review
 from flows.terminal import err as _err
@@ -48,6 +51,10 @@ app.command(epilog=EPILOG)(evaluate)
 app.command("backfill", epilog=BACKFILL_EPILOG)(backfill_command)
 app.command(epilog=ROLLBACK_EPILOG)(rollback)
 app.command(epilog=VIDEO_EPILOG)(video)
+app.add_typer(report, name="report")
+
+app.command(epilog=EPILOG)(evaluate)
+app.command(epilog=API_EPILOG)(api)
 
 
 class Device(StrEnum):

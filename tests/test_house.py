@@ -131,7 +131,9 @@ def test_charts_and_pages_have_one_adapter() -> None:
 def test_dvc_has_one_adapter() -> None:
     """No module imports DVC, and one calls its command line."""
     assert importers("components", "dvc") == importers("flows", "dvc") == set()
-    callers = [path for package in ("components", "flows") for path in modules(package) if '"-m", "dvc"' in path.read_text()]
+    callers = [
+        path for package in ("components", "flows") for path in modules(package) if '"-m", "dvc"' in path.read_text()
+    ]
     assert [path.relative_to(PROJECT_ROOT).as_posix() for path in callers] == ["components/dataset/versions.py"]
 
 
@@ -139,6 +141,13 @@ def test_evidently_has_one_adapter() -> None:
     """Only the page that shows a day beside its reference is made by Evidently."""
     assert importers("components", "evidently") == {"components/monitoring/drift_report.py"}
     assert importers("flows", "evidently") == set()
+
+
+def test_prometheus_and_the_database_of_reports_have_one_adapter() -> None:
+    """Metrics are counted, and reports kept, in one module each."""
+    assert importers("components", "prometheus_client") == {"components/monitoring/prometheus.py"}
+    assert importers("components", "sqlite3") == {"components/monitoring/user_reports.py"}
+    assert importers("flows", "prometheus_client") == importers("flows", "sqlite3") == set()
 
 
 def test_ultralytics_has_one_adapter() -> None:

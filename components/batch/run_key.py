@@ -60,7 +60,7 @@ def acquire_run_key(keys_dir: Path, destination: Path, key_file: Path | None = N
         StreetveilError: the key cannot be read, is too short, or lies where others can read it.
     """
     if key_file is not None:
-        return RunKey(_read(key_file), key_file, kept=True)
+        return RunKey(read_key(key_file), key_file, kept=True)
     name = hashlib.sha256(str(destination.resolve()).encode()).hexdigest()[:24]
     path = keys_dir / f"{name}.key"
     if keys_dir.resolve().is_relative_to(destination.resolve()):
@@ -72,7 +72,7 @@ def acquire_run_key(keys_dir: Path, destination: Path, key_file: Path | None = N
         _create(path)
     except OSError as error:
         raise StreetveilError(f"cannot keep a key in {keys_dir}: {error.strerror}; set STREETVEIL_KEYS_DIR") from error
-    return RunKey(_read(path), path)
+    return RunKey(read_key(path), path)
 
 
 def _create(path: Path) -> None:
@@ -94,7 +94,12 @@ def _create(path: Path) -> None:
         draft.unlink()
 
 
-def _read(path: Path) -> bytes:
+def read_key(path: Path) -> bytes:
+    """A key from its file.
+
+    Raises:
+        StreetveilError: it cannot be read, is too short, or lies where others can read it.
+    """
     try:
         secret = path.read_bytes()
         mode = path.stat().st_mode & 0o777

@@ -9,7 +9,8 @@ import hashlib
 import math
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,10 +97,14 @@ class WorkOrder:
 
 def load_blurring(order: WorkOrder) -> Blurring:
     """The model and the recipe of a run, ready to work."""
-    params = order.params
-    region = params.region(order.region_name)[1]
-    recipe = Recipe(region.obfuscation, params.encoding, params.reading, order.run_key)
-    cascade = load_cascade(order.bundle, params.detection, order.device)
+    return blurring_of(order.bundle, order.params, order.region_name, order.run_key, order.device)
+
+
+def blurring_of(bundle: Bundle, params: Params, region_name: str, run_key: bytes, device: Device) -> Blurring:
+    """A model and a recipe, ready to work, of whatever takes pictures: a run or the service."""
+    region = params.region(region_name)[1]
+    recipe = Recipe(region.obfuscation, params.encoding, params.reading, run_key)
+    cascade = load_cascade(bundle, params.detection, device)
     sample_share = params.detection.safety_check.sample_share
     return Blurring(cascade, region, recipe, params.verification.redetect_share, sample_share)
 
@@ -127,23 +132,36 @@ def crash_fault(attempts: int) -> ImageFault:
 def _attempt(order: WorkOrder, blurring: Blurring, image: ImageRef, attempts: int) -> ImageRow:
     input_sha256 = None
     try:
-        start = time.perf_counter()
-        source_bytes = read_image(order.source, image, order.params.reading.max_file_mib)
-        read_ms = (time.perf_counter() - start) * 1000
-        input_sha256 = hashlib.sha256(source_bytes).hexdigest()
-        blurred = blur_image(source_bytes, blurring)
-        write_ms = _write(order.destination, image.path, blurred.output)
+        with faults_of_one_image():
+            start = time.perf_counter()
+            source_bytes = read_image(order.source, image, order.params.reading.max_file_mib)
+            read_ms = (time.perf_counter() - start) * 1000
+            input_sha256 = hashlib.sha256(source_bytes).hexdigest()
+            blurred = blur_image(source_bytes, blurring)
+            write_ms = _write(order.destination, image.path, blurred.output)
     except ImageFault as fault:
         return order.quarantined(image, attempts, fault, input_sha256)
+    return _published(order, image, attempts, blurred, read_ms, write_ms)
+
+
+@contextmanager
+def faults_of_one_image() -> Iterator[None]:
+    """Whatever goes wrong with an image becomes its fault: a bug costs it its publication, and nobody else anything.
+
+    Raises:
+        ImageFault: the image must not be published.
+        StreetveilError: it is not the image's fault.
+    """
+    try:
+        yield
     except StreetveilError:
         raise
-    except MemoryError:
+    except MemoryError as error:
         detail = "needs more than batch.worker_memory_mib; raise it, then retry"
-        return order.quarantined(image, attempts, ImageFault(Reason.OUT_OF_MEMORY, detail), input_sha256)
-    except Exception as error:  # fail closed: a bug costs the image its publication, not the run
+        raise ImageFault(Reason.OUT_OF_MEMORY, detail) from error
+    except Exception as error:
         detail = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}; please report"
-        return order.quarantined(image, attempts, ImageFault(Reason.INTERNAL_ERROR, detail), input_sha256)
-    return _published(order, image, attempts, blurred, read_ms, write_ms)
+        raise ImageFault(Reason.INTERNAL_ERROR, detail) from error
 
 
 def _write(destination: Storage, path: str, output: bytes) -> float:
@@ -220,15 +238,20 @@ _held: tuple[WorkOrder, Blurring] | None = None
 
 
 def start_worker(order: WorkOrder) -> None:
-    """Prepare this process: bound its memory, leave Ctrl-C to the run, load the model."""
+    """Prepare this process for a run."""
     global _held
+    _held = order, prepared(lambda: load_blurring(order), order.params.batch.worker_memory_mib)
+
+
+def prepared(load: Callable[[], Blurring], memory_mib: int) -> Blurring:
+    """Prepare this process: leave Ctrl-C to whoever started it, load the model, bound the memory."""
     import cv2
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(1)
-    blurring = load_blurring(order)
-    _bound_memory(order.params.batch.worker_memory_mib)
-    _held = order, blurring
+    blurring = load()
+    _bound_memory(memory_mib)
+    return blurring
 
 
 def work(shard_id: str, image: ImageRef) -> ImageRow:

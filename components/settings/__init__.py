@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from components.errors import StreetveilError
@@ -24,6 +24,7 @@ from components.settings.gate import SLICES, Gate, Gates, Metric, bound_of
 from components.settings.labelling import Budgets, Labelling
 from components.settings.retraining import Backfill, Retraining, Shadow
 from components.settings.running import Batch, Daily, Registration
+from components.settings.service import ServiceLimits, UserReports
 from components.settings.training import (
     CheckpointChoice,
     Light,
@@ -82,11 +83,13 @@ __all__ = [
     "Retraining",
     "SafetyCheck",
     "Scales",
+    "ServiceLimits",
     "Shadow",
     "Share",
     "Sweep",
     "Teachers",
     "Training",
+    "UserReports",
     "Verification",
     "VerifierTraining",
     "Video",
@@ -97,12 +100,25 @@ __all__ = [
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
-# They decide which model there is, not what a model and a region do: a manifest names the model's version beside them.
-# Or they are those of videos, which have no manifest.
+# They decide which model there is, who is served, or what becomes of videos, which have no manifest; not what a model
+# and a region do to a picture: a manifest names the model's version beside them.
 _OF_TRAINING = {
-    "training", "verifier", "optimisation", "sweep", "profiles", "dataset", "labelling", "gate", "retraining", "shadow",
-    "backfill", "drift", "video",
-}  # fmt: skip
+    "training",
+    "verifier",
+    "optimisation",
+    "sweep",
+    "profiles",
+    "dataset",
+    "labelling",
+    "gate",
+    "retraining",
+    "shadow",
+    "backfill",
+    "drift",
+    "video",
+    "service",
+    "reports",
+}
 
 
 class Params(Frozen):
@@ -130,6 +146,8 @@ class Params(Frozen):
     backfill: Backfill
     drift: Drift
     video: Video
+    service: ServiceLimits
+    reports: UserReports
 
     @model_validator(mode="after")
     def _regions_exist(self) -> Params:
@@ -193,6 +211,9 @@ class Environment(BaseSettings):
     mlflow_tracking_uri: str = Field(
         default=f"sqlite:///{PROJECT_ROOT / 'mlruns' / 'mlflow.db'}", validation_alias="MLFLOW_TRACKING_URI"
     )
+    api_tokens: SecretStr = SecretStr("")
+    api_tokens_file: Path | None = None
+    reports: Path = PROJECT_ROOT / "data" / "user_reports.sqlite"
     mlflow_artifacts: str = Field(default=str(PROJECT_ROOT / "mlruns"), validation_alias="STREETVEIL_MLFLOW_ARTIFACTS")
 
 

@@ -1,0 +1,1 @@
+"""The service: pictures come over HTTP and go back blurred; nothing of them is kept."""
