@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from components.errors import StreetveilError
 from components.settings.base import Count, Frozen, NotNegative, Positive, Share
 from components.settings.blurring import ClassRule, Encoding, Obfuscation, Reading, Region, Verification
+from components.settings.capacity import Capacity
 from components.settings.dataset import Dataset, LabelledSet
 from components.settings.detection import Detection, Panorama, PerClass, PixelsPerClass, SafetyCheck, Scales
 from components.settings.gate import Gate, LeastRecall
@@ -38,6 +39,7 @@ __all__ = [
     "FAMILIES",
     "PROJECT_ROOT",
     "Batch",
+    "Capacity",
     "CheckpointChoice",
     "ClassRule",
     "Count",
@@ -82,7 +84,7 @@ __all__ = [
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 # They decide which model there is, not what a model and a region do: a manifest names the model's version beside them.
-_OF_TRAINING = {"training", "verifier", "optimisation", "sweep", "profiles", "dataset", "gate"}
+_OF_TRAINING = {"training", "verifier", "optimisation", "sweep", "profiles", "dataset", "gate", "capacity"}
 
 
 class Params(Frozen):
@@ -104,6 +106,7 @@ class Params(Frozen):
     dataset: Dataset
     gate: Gate
     daily: Daily
+    capacity: Capacity
 
     @model_validator(mode="after")
     def _regions_exist(self) -> Params:
