@@ -13,6 +13,7 @@ import platform
 import statistics
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -188,10 +189,15 @@ def _round(
     context = multiprocessing.get_context("spawn")
     ready = context.Barrier(workers)
     costs = []
-    with ProcessPoolExecutor(workers, context, start_measuring, (order, work_folder, refs[0], ready)) as pool:
-        for future in as_completed([pool.submit(measure, ref) for ref in refs]):
-            costs.append(future.result())
-            on_image()
+    try:
+        with ProcessPoolExecutor(workers, context, start_measuring, (order, work_folder, refs[0], ready)) as pool:
+            for future in as_completed([pool.submit(measure, ref) for ref in refs]):
+                costs.append(future.result())
+                on_image()
+    except BrokenProcessPool as error:
+        raise StreetveilError(
+            "a process died before its time, of lack of memory or of what stands above; mend it or take fewer --workers"
+        ) from error
     failed = next((cost.row for cost in costs if cost.row.state != PUBLISHED), None)
     if failed is not None:
         raise StreetveilError(f"nothing was measured: a picture came to {failed.reason} ({failed.detail})")
