@@ -12,11 +12,9 @@ from typing import Annotated
 
 import typer
 from rich.progress import Progress
-from rich.table import Table
 
 from components.batch.capacity import (
     Load,
-    Plan,
     Prices,
     Reserve,
     Speed,
@@ -130,9 +128,7 @@ def capacity(
         settings = load_params().capacity
         cores = cores_per_machine or settings.machine.cores
         gpus = gpus_per_machine or settings.machine.gpus
-        speed, weights = _speed(
-            from_file, images_per_s_per_core, gpu_images_per_s, megapixels, gpus, cores, settings
-        )
+        speed, weights = _speed(from_file, images_per_s_per_core, gpu_images_per_s, megapixels, gpus, cores, settings)
         reserve = Reserve(
             _or(utilisation, settings.utilisation),
             int(_or(spare, settings.spare)),

@@ -1,4 +1,4 @@
-"""Plans, measurements and a run's profile as tables on a terminal."""
+"""Plans and measurements as tables on a terminal."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from rich.table import Table
 from components.batch.benchmark import Benchmark
 from components.batch.capacity import Plan
 from components.batch.image_cost import STAGES
-from components.batch.summary import Profile
+
+_WIDTH = 160
 
 
 def print_plan(console: Console, plan: Plan) -> None:
     """Each figure with its arithmetic, one a line."""
-    table = Table(title=escape(plan.title), title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("")
-    table.add_column("", justify="right", style="bold", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    table.add_column("arithmetic", style="dim")
+    table = Table(title=escape(plan.title), title_justify="left", box=None, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", style="bold", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(style="dim", no_wrap=True)
     for figure in plan.figures:
         table.add_row(figure.name, shown(figure.value), figure.unit, escape(figure.arithmetic))
-    console.print(table)
+    console.print(table, width=max(console.width, _WIDTH), crop=False)  # a line each, whatever the terminal
 
 
 def shown(value: float) -> str:
@@ -53,7 +54,7 @@ def print_benchmark(console: Console, result: Benchmark, file: Path) -> None:
     console.print(table)
     facts = (
         f"{result.processor}, {result.cores} processes, {result.model}, region {result.region}",
-        f"{result.objects_per_image:.1f} objects an image; second looks add {result.second_look_ms:.0f} CPU-ms on average",
+        f"{result.objects_per_image:.1f} objects an image; second looks add {result.second_look_ms:.0f} CPU-ms",
         f"one core: {one.images_per_s:.2f} images/s of wall time (it had the processor {one.busy_share:.0%} of it)",
         f"all cores: {every.images_per_s:.2f} images/s of wall time (they had it {every.busy_share:.0%} of it)",
         f"a core that is never kept waiting: {result.images_per_s_per_core:.2f} images/s",
@@ -63,15 +64,3 @@ def print_benchmark(console: Console, result: Benchmark, file: Path) -> None:
     )
     for fact in facts:
         console.print(escape(fact), highlight=False, soft_wrap=True)
-
-
-def print_profile(console: Console, profile: Profile) -> None:
-    """Where the workers' time went, and what to do about the most of it."""
-    table = Table(title="share of the workers' time", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for column in ("stage", "share", "s", "mean ms an image"):
-        table.add_column(column, justify="left" if column == "stage" else "right")
-    for stage, seconds in profile.stage_s.items():
-        mean = f"{seconds * 1000 / profile.images:.1f}" if profile.images else "–"
-        table.add_row(stage, f"{profile.share(stage):.1%}", f"{seconds:.2f}", mean)
-    console.print(table)
-    console.print(f"[bold]bottleneck:[/] {profile.bottleneck}: {profile.remedy}", highlight=False, soft_wrap=True)

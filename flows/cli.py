@@ -14,6 +14,7 @@ import typer
 from rich.markup import escape
 
 from components.errors import StreetveilError
+from flows.capacity import app as capacity
 from flows.evaluation import EPILOG, evaluate
 from flows.handcount import app as handcount
 from flows.terminal import err as _err
@@ -31,6 +32,7 @@ app = typer.Typer(
 quarantine = typer.Typer(no_args_is_help=True, help="Images that were not published, and why.")
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(handcount, name="handcount")
+app.add_typer(capacity)
 
 app.command(epilog=EPILOG)(evaluate)
 
@@ -91,9 +93,10 @@ def blur(
     engine: Annotated[Engine, typer.Option(help="How the work is spread.")] = Engine.LOCAL,
     key_file: KeyFile = None,
     as_json: AsJson = False,
+    profile: Annotated[bool, typer.Option(help="Show each stage's share of the time, and the bottleneck.")] = False,
 ) -> None:
     """Blur a folder of images."""
-    _blur(source, destination, region, device, workers, key_file, as_json)
+    _blur(source, destination, region, device, workers, key_file, as_json, profiled=profile)
 
 
 @app.command(epilog="Example: `streetveil verify blurred`. Exit status 1 if anything is not as it was published.")
@@ -209,11 +212,13 @@ def _blur(
     key_file: Path | None,
     as_json: bool,
     retry: frozenset[str] = frozenset(),
+    profiled: bool = False,
 ) -> None:
     from components.batch.run import check_folders
     from components.settings import load_params
     from flows.console import print_summary, run_progress, summary_json
     from flows.one_folder import blur_folder, current_champion, default_workers
+    from flows.profile import print_profile, profile_json
 
     with _errors_in_one_line(), run_progress(_err, shown=not as_json and _err.is_terminal) as progress:
         params = load_params()
@@ -235,9 +240,12 @@ def _blur(
             on_wait=progress.waiting,
         )
     if as_json:
-        typer.echo(json.dumps(summary_json(summary), indent=2, ensure_ascii=False))
+        told = summary_json(summary) | ({"profile": profile_json(summary, processes)} if profiled else {})
+        typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
     else:
         print_summary(_out, summary, destination)
+        if profiled:
+            print_profile(_out, summary, processes)
     raise typer.Exit(summary.exit_status)
 
 

@@ -1,8 +1,8 @@
 """What one image costs on this machine: processor time by stage, images per second, memory and bytes.
 
-The work is the worker's own, `process_image`, in processes like those of a run: first in one, then in one on every core.
-Costs are processor time, so a machine that is busy with other things says nearly the same; images per second are wall
-time, and `busy_share` tells whether the machine was free for them.
+The work is the worker's own, `process_image`, in processes like those of a run: first in one, then in one on every
+core. Costs are processor time, so a machine that is busy with other things says nearly the same; images per second are
+wall time, and `busy_share` tells whether the machine was free for them.
 """
 
 from __future__ import annotations

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from components.batch.benchmark import Benchmark
 from components.errors import StreetveilError
-from components.settings.capacity import Stated
+
+if TYPE_CHECKING:  # a plan needs no networks: neither is loaded for it
+    from components.batch.benchmark import Benchmark
+    from components.settings.capacity import Stated
 
 Unit = Literal["core", "GPU"]
 DAY_S = 86_400

@@ -58,7 +58,7 @@ def _jpegs(count: int, megapixels: float, seed: int) -> Iterator[bytes]:
             _paste(picture, patch, int(slot), len(patches))
         grain = rng.standard_normal(picture.shape, np.float32) * _GRAIN_STD
         grained = np.clip(picture + grain, 0, 255).astype(np.uint8)
-        yield simplejpeg.encode_jpeg(np.ascontiguousarray(grained), quality=_QUALITY, colorsubsamp="420")
+        yield simplejpeg.encode_jpeg(np.ascontiguousarray(grained), quality=_QUALITY, colorsubsampling="420")
 
 
 def _paste(picture: Pixels, patch: Pixels, slot: int, slots: int) -> None:
