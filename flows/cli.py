@@ -18,6 +18,7 @@ from flows.api import EPILOG as API_EPILOG
 from flows.api import api
 from flows.backfill_command import EPILOG as BACKFILL_EPILOG
 from flows.backfill_command import backfill_command
+from flows.capacity import app as capacity
 from flows.drift import app as drift
 from flows.evaluation import EPILOG, evaluate
 from flows.handcount import app as handcount
@@ -46,6 +47,7 @@ app.add_typer(drift, name="drift")
 app.add_typer(label, name="label")
 
 app.add_typer(review, name="review")
+app.add_typer(capacity)
 
 app.command(epilog=EPILOG)(evaluate)
 app.command("backfill", epilog=BACKFILL_EPILOG)(backfill_command)
@@ -113,9 +115,10 @@ def blur(
     engine: Annotated[Engine, typer.Option(help="How the work is spread.")] = Engine.LOCAL,
     key_file: KeyFile = None,
     as_json: AsJson = False,
+    profile: Annotated[bool, typer.Option(help="Show each stage's share of the time, and the bottleneck.")] = False,
 ) -> None:
     """Blur a folder of images."""
-    _blur(source, destination, region, device, workers, key_file, as_json)
+    _blur(source, destination, region, device, workers, key_file, as_json, profiled=profile)
 
 
 @app.command(epilog="Example: `streetveil verify blurred`. Exit status 1 if anything is not as it was published.")
@@ -231,11 +234,13 @@ def _blur(
     key_file: Path | None,
     as_json: bool,
     retry: frozenset[str] = frozenset(),
+    profiled: bool = False,
 ) -> None:
     from components.batch.run import check_folders
     from components.settings import load_params
     from flows.console import print_summary, run_progress, summary_json
     from flows.one_folder import blur_folder, current_champion, default_workers
+    from flows.profile import print_profile, profile_json
 
     with _errors_in_one_line(), run_progress(_err, shown=not as_json and _err.is_terminal) as progress:
         params = load_params()
@@ -257,9 +262,12 @@ def _blur(
             on_wait=progress.waiting,
         )
     if as_json:
-        typer.echo(json.dumps(summary_json(summary), indent=2, ensure_ascii=False))
+        told = summary_json(summary) | ({"profile": profile_json(summary, processes)} if profiled else {})
+        typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
     else:
         print_summary(_out, summary, destination)
+        if profiled:
+            print_profile(_out, summary, processes)
     raise typer.Exit(summary.exit_status)
 
 

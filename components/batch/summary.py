@@ -37,6 +37,7 @@ class Summary:
         latency_ms: by stage.
         published_share: of what could be decoded; None if nothing could.
         fallback_reason: why @previous was used; None if @champion was.
+        stage_s: wall time by stage, s, summed over the published images.
     """
 
     inputs: int
@@ -53,6 +54,7 @@ class Summary:
     min_published_share: float
     fallback_reason: str | None = None
     quarantine_list: list[tuple[str, str, str]] = field(default_factory=list)
+    stage_s: dict[str, float] = field(default_factory=dict)
 
     @property
     def exit_status(self) -> int:
@@ -91,9 +93,13 @@ def summarise(
         min_published_share=min_published_share,
         fallback_reason=fallback_reason,
         quarantine_list=sorted((row.path, row.reason or "unknown", row.detail or "") for row in refused),
+        stage_s={stage: sum(_values_ms(published, stage)) / 1000 for stage in _STAGES} if published else {},
     )
 
 
 def _latency(rows: Sequence[ImageRow], stage: str) -> Latency:
-    values = [getattr(row, f"{stage}_ms") or 0.0 for row in rows]
-    return Latency(*(float(value) for value in np.percentile(values, (50, 95, 99))))
+    return Latency(*(float(value) for value in np.percentile(_values_ms(rows, stage), (50, 95, 99))))
+
+
+def _values_ms(rows: Sequence[ImageRow], stage: str) -> list[float]:
+    return [getattr(row, f"{stage}_ms") or 0.0 for row in rows]

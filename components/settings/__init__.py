@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from components.errors import StreetveilError
 from components.settings.base import Count, Frozen, NotNegative, Positive, Share
 from components.settings.blurring import ClassRule, Encoding, Obfuscation, Reading, Region, Verification
+from components.settings.capacity import Capacity
 from components.settings.dataset import Dataset, LabelledSet
 from components.settings.detection import Detection, Panorama, PerClass, PixelsPerClass, SafetyCheck, Scales
 from components.settings.drift import Drift, LeastDistance
@@ -46,6 +47,7 @@ __all__ = [
     "Backfill",
     "Batch",
     "Budgets",
+    "Capacity",
     "CheckpointChoice",
     "ClassRule",
     "Count",
@@ -103,22 +105,9 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 # They decide which model there is, who is served, or what becomes of videos, which have no manifest; not what a model
 # and a region do to a picture: a manifest names the model's version beside them.
 _OF_TRAINING = {
-    "training",
-    "verifier",
-    "optimisation",
-    "sweep",
-    "profiles",
-    "dataset",
-    "labelling",
-    "gate",
-    "retraining",
-    "shadow",
-    "backfill",
-    "drift",
-    "video",
-    "service",
-    "reports",
-}
+    "training", "verifier", "optimisation", "sweep", "profiles", "dataset", "labelling", "gate", "retraining",
+    "shadow", "backfill", "drift", "video", "service", "reports", "capacity",
+}  # fmt: skip
 
 
 class Params(Frozen):
@@ -148,6 +137,7 @@ class Params(Frozen):
     video: Video
     service: ServiceLimits
     reports: UserReports
+    capacity: Capacity
 
     @model_validator(mode="after")
     def _regions_exist(self) -> Params:
