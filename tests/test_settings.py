@@ -229,6 +229,7 @@ def test_the_hash_knows_every_value() -> None:
         "cells_shares": [0.5, 0.25, 0.25],
         "object_px": [7, 170],
         "min_view_share": 0.5,
+        "preset": "slow",
     }
     shipped = Params.model_validate(SHIPPED).sha256()
     hashes = set()
