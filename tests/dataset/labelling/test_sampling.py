@@ -77,7 +77,7 @@ def test_scarce_slices_are_filled_until_they_have_enough(tmp_path: Path, params:
 
 
 def test_chance_is_uniform_reproducible_and_blind(tmp_path: Path, params: Params) -> None:
-    """Over many seeds each picture is drawn about equally often, whatever the model saw; a budget draws fewer of them."""
+    """Over many seeds each picture is drawn about equally often, whatever the model saw; a budget cuts."""
     published, originals = night(tmp_path, {f"{i}": (NEAR,) if i % 2 else () for i in range(10)})
     own = settings(params, budgets={"random": 3, "near_threshold": 0, "few_labels": 0})
     counts: Counter[str] = Counter()
