@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -107,8 +108,6 @@ def run_inside() -> int:
 
 def _label(console: Console) -> None:
     """The scripted labeller: takes for true what was blurred."""
-    import time
-
     from components.dataset.labelling import desk
     from components.dataset.labelling.exports import export
     from components.dataset.labelling.import_ import import_labels
@@ -124,10 +123,13 @@ def _label(console: Console) -> None:
 def _show(console: Console, outcome: str) -> int:
     from components.registry.models import Registry
     from components.registry.review import pending
+    from flows.monthly_steps import LEFT
 
     waiting = pending(Registry.of(_MODEL))
     for one in waiting:
-        console.print(f"version {one.version} of {_MODEL} waits: {one.verdict}", highlight=False, soft_wrap=True)
+        reasons = "\n".join(f"  {reason}" for reason in (one.verdict.reasons if one.verdict else ()))
+        console.print(f"[bold]Version {one.version} of {_MODEL} waits for its review.[/] The gate: {one.gate_verdict}")
+        console.print(reasons, highlight=False, soft_wrap=True)
     console.print(
         f"\n[bold]Look at it[/]\n"
         f"  make pages, then the run monthly-retraining on http://127.0.0.1:4200, and {_MODEL} on http://127.0.0.1:5000\n"
@@ -135,7 +137,7 @@ def _show(console: Console, outcome: str) -> int:
         highlight=False,
         soft_wrap=True,
     )
-    return 0 if waiting and outcome == "left to the reviewer" else 1
+    return 0 if waiting and outcome == LEFT else 1
 
 
 def _incoming(day: date) -> Path:
