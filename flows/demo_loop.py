@@ -53,13 +53,13 @@ def _make_project() -> None:
     for folder in ("components", "flows", "data/hand_labels"):
         shutil.copytree(PROJECT_ROOT / folder, _PROJECT / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (_PROJECT / "data" / "labelled_by_us").mkdir()
-    for name, changed in (("params.yaml", _small_params), ("dvc.yaml", _small_chain)):
+    for name, changed in (("params.yaml", small_params), ("dvc.yaml", small_chain)):
         told = yaml.safe_load((PROJECT_ROOT / name).read_text(encoding="utf-8"))
         (_PROJECT / name).write_text(yaml.safe_dump(changed(told), sort_keys=False, allow_unicode=True))
     versions.begin(_PROJECT)
 
 
-def _small_params(told: dict[str, Any]) -> dict[str, Any]:
+def small_params(told: dict[str, Any]) -> dict[str, Any]:
     """A model of its own, one epoch, and all of a day's pictures for labels and shadow."""
     told["registry"]["model_name"] = _MODEL
     told["profiles"][_PROFILE] |= {"epochs": 1, "short_images": 8}
@@ -72,7 +72,7 @@ def _small_params(told: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-def _small_chain(told: dict[str, Any]) -> dict[str, Any]:
+def small_chain(told: dict[str, Any]) -> dict[str, Any]:
     """Without the tables that a person reads: what each feature is worth, peers, tilted plates."""
     stages = told["stages"]
     stages["train_stage2"]["do"]["cmd"] = stages["train_stage2"]["do"]["cmd"].replace("--ablate", "")
@@ -133,7 +133,7 @@ def _show(console: Console, outcome: str) -> int:
     console.print(
         f"\n[bold]Look at it[/]\n"
         f"  make pages, then the run monthly-retraining on http://127.0.0.1:4200, and {_MODEL} on http://127.0.0.1:5000\n"
-        f"  report   {_PROJECT.name}: {load_params().retraining.folder}/*/evaluation/report.html",
+        f"  report: data/demo_loop/{load_params().retraining.folder}/*/evaluation/report.html",
         highlight=False,
         soft_wrap=True,
     )
