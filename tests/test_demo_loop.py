@@ -9,7 +9,7 @@ from flows.demo_loop import small_chain, small_params
 
 
 def test_the_demo_has_valid_settings_of_its_own_and_a_shorter_chain() -> None:
-    """Its model has another name than the real one, its settings are known ones, and no stage waits for what it skips."""
+    """Its model has another name than the real one, its settings are known ones, and no stage needs what it skips."""
     shipped = yaml.safe_load((PROJECT_ROOT / "params.yaml").read_text())
     name = shipped["registry"]["model_name"]
     params = Params.model_validate(small_params(shipped))
