@@ -131,7 +131,9 @@ def test_charts_and_pages_have_one_adapter() -> None:
 def test_dvc_has_one_adapter() -> None:
     """No module imports DVC, and one calls its command line."""
     assert importers("components", "dvc") == importers("flows", "dvc") == set()
-    callers = [path for package in ("components", "flows") for path in modules(package) if '"-m", "dvc"' in path.read_text()]
+    callers = [
+        path for package in ("components", "flows") for path in modules(package) if '"-m", "dvc"' in path.read_text()
+    ]
     assert [path.relative_to(PROJECT_ROOT).as_posix() for path in callers] == ["components/dataset/versions.py"]
 
 
