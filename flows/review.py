@@ -162,8 +162,8 @@ def _gate_table(verdict: Verdict) -> Table:
             group = row.group
         colour = _COLOURS.get(row.outcome.value, "yellow")
         table.add_row(
-            f"[{colour}]{_SIGNS.get(row.outcome.value, '?')}[/]", escape(row.title), bound_text(row), _measured(row),
-            _champion(row), escape(row.note),
+            f"[{colour}]{_SIGNS.get(row.outcome.value, '?')}[/]", escape(row.title), bound_text(row, short=True),
+            _measured(row), _champion(row), escape(row.note),
         )  # fmt: skip
     return table
 

@@ -64,19 +64,21 @@ def value_text(metric: Metric, value: float | None, digits: int = 1) -> str:
     if metric is Metric.IMAGES_PER_S:
         return f"{value:.2g}{_SPACE}images/s"
     if metric.is_gap or metric is Metric.EXPORT_RECALL_LOSS:
-        return f"{100 * value:.{digits}f} points".replace("-", _MINUS)
+        return _points(100 * value, digits)
     return percent(value, digits)
 
 
-def bound_text(row: Requirement) -> str:
-    """What is asked for."""
+def bound_text(row: Requirement, short: bool = False) -> str:
+    """What is asked for, in words; short: in signs, for a narrow column."""
+    least, most = ("≥", "≤") if short else ("at least", "at most")
     parts = []
     if row.bound is not None:
         digits = 0 if row.bound >= 1 or math.isclose(100 * row.bound, round(100 * row.bound)) else 1
-        word = "at least" if row.metric.higher_is_better else "at most"
+        word = least if row.metric.higher_is_better else most
         parts.append(f"{word} {value_text(row.metric, row.bound, digits)}")
     if row.max_regression is not None:
-        parts.append(f"at most {difference_text(row.metric, row.max_regression)} worse than the champion")
+        worse = "worse" if short else "worse than the champion"
+        parts.append(f"{most} {difference_text(row.metric, row.max_regression)} {worse}")
     return ", ".join(parts)
 
 
@@ -93,7 +95,12 @@ def difference_text(metric: Metric, difference: float) -> str:
     if metric in (Metric.REIDENTIFICATION_RATIO, Metric.IMAGES_PER_S):
         return value_text(metric, difference)
     points = 100 * difference
-    return f"{points:.0f} points" if math.isclose(points, round(points)) else f"{points:.1f} points"
+    return _points(points, 0 if math.isclose(points, round(points)) else 1)
+
+
+def _points(points: float, digits: int) -> str:
+    number = f"{points:.{digits}f}".replace("-", _MINUS)
+    return f"{number} point" if number == "1" else f"{number} points"
 
 
 def champion_text(metric: Metric, champion: float | None, fall: float, where: str) -> str:
