@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -52,13 +53,13 @@ def _make_project() -> None:
     for folder in ("components", "flows", "data/hand_labels"):
         shutil.copytree(PROJECT_ROOT / folder, _PROJECT / folder, ignore=shutil.ignore_patterns("__pycache__"))
     (_PROJECT / "data" / "labelled_by_us").mkdir()
-    for name, changed in (("params.yaml", _small_params), ("dvc.yaml", _small_chain)):
+    for name, changed in (("params.yaml", small_params), ("dvc.yaml", small_chain)):
         told = yaml.safe_load((PROJECT_ROOT / name).read_text(encoding="utf-8"))
         (_PROJECT / name).write_text(yaml.safe_dump(changed(told), sort_keys=False, allow_unicode=True))
     versions.begin(_PROJECT)
 
 
-def _small_params(told: dict[str, Any]) -> dict[str, Any]:
+def small_params(told: dict[str, Any]) -> dict[str, Any]:
     """A model of its own, one epoch, and all of a day's pictures for labels and shadow."""
     told["registry"]["model_name"] = _MODEL
     told["profiles"][_PROFILE] |= {"epochs": 1, "short_images": 8}
@@ -71,7 +72,7 @@ def _small_params(told: dict[str, Any]) -> dict[str, Any]:
     return told
 
 
-def _small_chain(told: dict[str, Any]) -> dict[str, Any]:
+def small_chain(told: dict[str, Any]) -> dict[str, Any]:
     """Without the tables that a person reads: what each feature is worth, peers, tilted plates."""
     stages = told["stages"]
     stages["train_stage2"]["do"]["cmd"] = stages["train_stage2"]["do"]["cmd"].replace("--ablate", "")
@@ -107,8 +108,6 @@ def run_inside() -> int:
 
 def _label(console: Console) -> None:
     """The scripted labeller: takes for true what was blurred."""
-    import time
-
     from components.dataset.labelling import desk
     from components.dataset.labelling.exports import export
     from components.dataset.labelling.import_ import import_labels
@@ -124,18 +123,21 @@ def _label(console: Console) -> None:
 def _show(console: Console, outcome: str) -> int:
     from components.registry.models import Registry
     from components.registry.review import pending
+    from flows.monthly_steps import LEFT
 
     waiting = pending(Registry.of(_MODEL))
     for one in waiting:
-        console.print(f"version {one.version} of {_MODEL} waits: {one.verdict}", highlight=False, soft_wrap=True)
+        reasons = "\n".join(f"  {reason}" for reason in (one.verdict.reasons if one.verdict else ()))
+        console.print(f"[bold]Version {one.version} of {_MODEL} waits for its review.[/] The gate: {one.gate_verdict}")
+        console.print(reasons, highlight=False, soft_wrap=True)
     console.print(
         f"\n[bold]Look at it[/]\n"
         f"  make pages, then the run monthly-retraining on http://127.0.0.1:4200, and {_MODEL} on http://127.0.0.1:5000\n"
-        f"  report   {_PROJECT.name}: {load_params().retraining.folder}/*/evaluation/report.html",
+        f"  report: data/demo_loop/{load_params().retraining.folder}/*/evaluation/report.html",
         highlight=False,
         soft_wrap=True,
     )
-    return 0 if waiting and outcome == "left to the reviewer" else 1
+    return 0 if waiting and outcome == LEFT else 1
 
 
 def _incoming(day: date) -> Path:

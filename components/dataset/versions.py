@@ -64,6 +64,15 @@ class SnapshotDiff:
         return "\n".join(lines)
 
 
+def begin(project: Path) -> None:
+    """Make a folder a project of DVC's own, without git.
+
+    Raises:
+        StreetveilError: DVC refuses.
+    """
+    _dvc(["init", "--no-scm", "--quiet", "--force"], project)
+
+
 def snapshot(paths: Sequence[Path], project: Path) -> str:
     """Track files or folders as they are now; the same content again changes nothing.
 
