@@ -26,7 +26,7 @@ from tests.servers.object_store import client
 from tests.servers.postgresql import cluster, psql
 from tests.servers.units import settings_of
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
 
 
 @pytest.fixture
@@ -35,6 +35,7 @@ def registry(machine: Machine, registry_server: str, monkeypatch: pytest.MonkeyP
     for name, value in machine.client().items():
         if name.startswith("MLFLOW_TRACKING"):
             monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     return Registry.of("streetveil-detector")
 
 
