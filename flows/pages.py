@@ -36,7 +36,7 @@ def prefect_server(home: Path = PREFECT_HOME, port: int | None = None) -> Iterat
     }
     command = [*_module("prefect"), "server", "start", "--host", _HOST, "--port", str(port)]
     environment["PREFECT_UI_API_URL"] = f"http://{_HOST}:{port}/api"
-    with _running(command, environment, home / "server.log", f"http://{_HOST}:{port}/api/health"):
+    with running(command, environment, home / "server.log", f"http://{_HOST}:{port}/api/health"):
         yield f"http://{_HOST}:{port}/api"
 
 
@@ -62,7 +62,7 @@ def mlflow_server(tracking_uri: str | None = None, port: int | None = None) -> I
         "--workers",
         "1",
     ]
-    with _running(command, {"MLFLOW_DISABLE_TELEMETRY": "true"}, log, f"http://{_HOST}:{port}/health"):
+    with running(command, {"MLFLOW_DISABLE_TELEMETRY": "true"}, log, f"http://{_HOST}:{port}/health"):
         yield f"http://{_HOST}:{port}"
 
 
@@ -78,7 +78,7 @@ def _module(name: str) -> list[str]:
 
 
 @contextmanager
-def _running(command: list[str], environment: dict[str, str], log: Path, health: str) -> Iterator[None]:
+def running(command: list[str], environment: dict[str, str], log: Path, health: str) -> Iterator[None]:
     """A server process in a group of its own, healthy from the start of the block, gone at its end."""
     with log.open("ab") as out:
         process = subprocess.Popen(

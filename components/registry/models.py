@@ -54,7 +54,8 @@ class Registry:
 
     def is_empty(self) -> bool:
         """Whether nothing was ever registered under the name."""
-        return not self._client().search_registered_models(filter_string=f"name = '{self.name}'")
+        with _answering(self.tracking_uri):
+            return not self._client().search_registered_models(filter_string=f"name = '{self.name}'")
 
     def register(
         self, files: Sequence[ModelFile], alias: str | None = None, description: str = "",
@@ -225,9 +226,10 @@ class Registry:
         """MLflow's entry of a version, by alias or number."""
         mlflow, client = _mlflow(self.tracking_uri), self._client()
         try:
-            if wanted.isdecimal():
-                return client.get_model_version(self.name, wanted)
-            return client.get_model_version_by_alias(self.name, wanted)
+            with _answering(self.tracking_uri):
+                if wanted.isdecimal():
+                    return client.get_model_version(self.name, wanted)
+                return client.get_model_version_by_alias(self.name, wanted)
         except mlflow.exceptions.MlflowException as error:
             what = f"version {wanted}" if wanted.isdecimal() else f"@{wanted}"
             raise StreetveilError(
@@ -266,6 +268,28 @@ class Registry:
                     file.path.name: [file.detector, file.architecture, file.classes, file.role] for file in files
                 },
             )
+
+
+@contextlib.contextmanager
+def _answering(tracking_uri: str) -> Iterator[None]:
+    """A server that does not let us in, or is not there, is told as such and not as a model that is missing."""
+    mlflow = _mlflow(tracking_uri)
+    try:
+        yield
+    except mlflow.exceptions.MlflowException as error:
+        code = error.error_code
+        if code in ("UNAUTHENTICATED", "PERMISSION_DENIED"):
+            raise StreetveilError(
+                f"the registry at {tracking_uri} does not let us in ({code.lower()}): set MLFLOW_TRACKING_USERNAME "
+                "and MLFLOW_TRACKING_PASSWORD of a user who may read and write its models, see docs/deploy.md"
+            ) from error
+        if code == "INTERNAL_ERROR" and tracking_uri.startswith("http"):
+            cause = str(error).splitlines()[0]
+            raise StreetveilError(
+                f"the registry at {tracking_uri} does not answer ({cause}): start its server, or set "
+                "MLFLOW_TRACKING_URI to another"
+            ) from error
+        raise
 
 
 def _files_of(tags: dict[str, str], folder: Path) -> tuple[ModelFile, ...]:

@@ -1,4 +1,4 @@
-"""What every test of a page needs."""
+"""What every test of a server or a page needs: a browser, and the servers, each made in a room of its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+
+from tests.servers.flow_server import flow_server
+from tests.servers.machine import machine
+from tests.servers.object_store import object_store
+from tests.servers.postgresql import postgresql
+from tests.servers.registry_server import registry_server
+
+__all__ = ["flow_server", "machine", "object_store", "postgresql", "registry_server"]
 
 
 @pytest.fixture(scope="module")
