@@ -17,7 +17,7 @@ from components.dataset.data_card import size_names, size_names_of
 from components.dataset.labelling.published import Proposed, PublishedImage
 from components.dataset.labelling.reports import UserReport
 from components.dataset.labels import LabelledImage
-from components.detections import CLASS_NAMES, STAGE_SECONDARY, iou
+from components.detections import CLASS_NAMES, STAGE_SECONDARY, Mask, iou
 from components.settings import Region
 
 # In the order in which a picture is claimed: what was drawn blindly first, or the estimate would be biased; then what
@@ -113,7 +113,7 @@ def _unmatched(image: PublishedImage, shadow: PublishedImage | None) -> float:
     alone = [0.0]
     for name in CLASS_NAMES:
         ours, theirs = (seen.hidden(name) for seen in (image, shadow))
-        same = np.asarray(iou(_boxes(ours), _boxes(theirs)) >= _SAME_OBJECT_IOU)
+        same: Mask = iou(_boxes(ours), _boxes(theirs)) >= _SAME_OBJECT_IOU
         alone += [last_word(p) for p, matched in zip(ours, same.any(axis=1).tolist(), strict=True) if not matched]
         alone += [last_word(p) for p, matched in zip(theirs, same.any(axis=0).tolist(), strict=True) if not matched]
     return max(alone)
