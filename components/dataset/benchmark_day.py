@@ -22,6 +22,7 @@ _QUALITY = 90
 _COUNTRIES = ("de", "us-ca", "br")  # a plate each
 _PEOPLE = ("bus", "zidane")  # photographs with faces, of which each picture gets one
 _GRAIN_STD = 2.0  # a sensor's; without it a rendered JPEG is half the size of a photograph
+_ENLARGED = 4  # drawn at full size a street has hundreds of windows, of which dozens are taken for plates
 _PATCH_SHARE = 0.3  # of the picture's height
 
 
@@ -50,7 +51,8 @@ def _jpegs(count: int, megapixels: float, seed: int) -> Iterator[bytes]:
     width = max(64, round(height * _ASPECT / 8) * 8)
     for number in range(count):
         rng = np.random.default_rng((seed, number))
-        picture = background(rng, (width, height))
+        street = background(rng, (width // _ENLARGED, height // _ENLARGED))
+        picture: Pixels = np.asarray(cv2.resize(street, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
         patches = [_photograph(_PEOPLE[number % len(_PEOPLE)])]
         patches += [garage_scene(country, rng)[0] for country in _COUNTRIES]
         slots = rng.permutation(len(patches))
