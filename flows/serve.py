@@ -10,6 +10,7 @@ import yaml
 from prefect import Flow, serve
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.deployments.runner import RunnerDeployment
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.flows import load_flow_from_entrypoint
 from prefect.schedules import Cron
 
@@ -27,7 +28,16 @@ def serve_schedules(prefect_yaml: Path = PROJECT_ROOT / "prefect.yaml") -> None:
         raise StreetveilError(
             "no Prefect server is named: start one (`make pages`), then set PREFECT_API_URL=http://127.0.0.1:4200/api"
         )
-    serve(*deployments(prefect_yaml))
+    served = deployments(prefect_yaml)
+    try:
+        serve(*served)
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code != 401:
+            raise
+        raise StreetveilError(
+            f"the Prefect server at {os.environ['PREFECT_API_URL']} does not let us in: set PREFECT_API_AUTH_STRING "
+            "as its server has it, see docs/deploy.md"
+        ) from error
 
 
 def deployments(prefect_yaml: Path) -> list[RunnerDeployment]:

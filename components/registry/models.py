@@ -91,7 +91,12 @@ class Registry:
             client.create_registered_model(self.name, description="Finds faces and licence plates in street imagery.")
         of_files = {f"{file.path.name}.{tag}": getattr(file, tag) for file in files for tag in _FILE_TAGS}
         version = client.create_model_version(
-            self.name, info.model_uri, run.info.run_id, tags={**of_files, **(tags or {})}, description=description
+            self.name,
+            info.model_uri,
+            run.info.run_id,
+            tags={**of_files, **(tags or {})},
+            description=description,
+            model_id=info.model_id,
         ).version
         if alias:
             client.set_registered_model_alias(self.name, alias, version)
