@@ -217,7 +217,8 @@ def _content(image: LabelledImage) -> tuple[object, ...]:
 
 
 def _dvc(arguments: Sequence[str], project: Path, on_line: Callable[[str], None] | None = None) -> None:
-    stage, last = None, []
+    stage: str | None = None
+    last: list[str] = []
     command = [sys.executable, "-m", "dvc", *arguments]
     # Stages call `python`, and must find the one that runs this.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"

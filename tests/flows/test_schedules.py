@@ -70,6 +70,13 @@ def test_drift_starts_a_retraining_at_most_once_in_its_cooling_time(tmp_path: Pa
     assert trigger.within == timedelta(days=load_params().drift.cooling_days)
 
 
+def test_originals_of_samples_are_erased_every_day() -> None:
+    """A deployment of its own erases what is due, whether anybody labels or not."""
+    retention = next(one for one in deployments(PROJECT_ROOT / "prefect.yaml") if one.name == "retention")
+    (schedule,) = retention.schedules or []
+    assert (retention.flow_name, schedule.schedule.cron) == ("retention", "0 4 * * *")  # type: ignore[union-attr]
+
+
 def test_a_broken_file_is_told_in_one_line(tmp_path: Path) -> None:
     """A prefect.yaml without deployments is an error that names the file and the key."""
     (tmp_path / "prefect.yaml").write_text("name: x\n")

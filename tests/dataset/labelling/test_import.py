@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as examples
@@ -77,9 +78,8 @@ def test_every_form_comes_back_as_it_went(laid: Laid, form: Any) -> None:
     assert state(desk) == "imported"
     for image in sample.images:
         there = landed(laid)[image.id]
-        assert there.objects.xyxy.tolist() == pytest.approx(
-            [[box.x1, box.y1, box.x2, box.y2] for box in image.boxes], abs=1e-3
-        )
+        ours = [[box.x1, box.y1, box.x2, box.y2] for box in image.boxes]
+        np.testing.assert_allclose(there.objects.xyxy, ours, atol=1e-3)
         assert there.exhaustive == {"face", "license_plate"}
         picture = desk.parents[2] / own.labelled / "random" / there.path
         assert picture.read_bytes() == (desk / image.file).read_bytes()
@@ -193,7 +193,7 @@ def test_coco_names_what_is_foreign_twice_or_turned(laid: Laid) -> None:
 
 
 def test_labels_come_in_parts_and_are_corrected(laid: Laid) -> None:
-    """What an earlier import landed stays, a later one of the same picture replaces it, and the rest can be given up."""
+    """What an earlier import landed stays, a later one replaces it, and the rest can be given up."""
     told = labelled_tasks(laid[0])
     imported(laid, told[:2], rest="keep_open")
     told[1]["annotations"][0]["result"] = []
@@ -234,7 +234,7 @@ def test_an_interrupted_import_loses_nothing(laid: Laid, step: int, monkeypatch:
 
 
 def test_what_was_chosen_never_tests(tmp_path: Path, params: Params) -> None:
-    """Labels of chance and of choice land in sets of their own, and the settings give choice no share of the test part."""
+    """Labels of chance and of choice land in two sets, and the settings give choice no share of the test part."""
     own = settings(params, budgets={"random": 4, "few_labels": 0})
     published, originals = night(tmp_path, {f"{i}": (NEAR,) for i in range(20)})
     from components.dataset.labelling.sampling import draw_sample
@@ -276,13 +276,13 @@ def test_originals_are_erased_on_time_and_labels_stay(laid: Laid) -> None:
 
 
 def test_an_interrupted_erasure_goes_on(laid: Laid, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stopped half-way it says "erased", so nobody imports from the rest, and the next call removes that, due or not."""
+    """Stopped half-way it says "erased", so nobody imports the rest, and the next call removes it, due or not."""
     _, desk, own = laid
     project = desk.parents[2]
     first = next((desk / "originals").iterdir())
 
     def stops(path: Path) -> None:
-        os.unlink(first)
+        first.unlink()
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:

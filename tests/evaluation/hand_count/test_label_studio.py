@@ -161,9 +161,8 @@ def test_a_foreign_task_is_refused() -> None:
 def test_a_turned_box_is_the_upright_one_around_it() -> None:
     """Label Studio turns around the upper left corner, clockwise: by 90° a wide box stands to the left of it."""
     value = {"x": 50, "y": 50, "width": 10, "height": 5, "rotation": 90}
-    assert from_value(value, (image_at("a").width, image_at("a").height), "a") == pytest.approx(
-        (80 - 6, 60, 80, 60 + 16)
-    )
+    image = image_at("a")
+    assert from_value(value, (image.width, image.height), "a") == pytest.approx((80 - 6, 60, 80, 60 + 16))
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '[{"id": 1}]'])
