@@ -30,9 +30,14 @@ def gate_figures(figures: Figures, slices: pd.DataFrame) -> dict[str, Figure]:
         own = slices[slices["class"] == name]
         for mark in SLICES:
             values = own[own["attribute"] == mark]
-            told |= _sliced(name, mark, ((str(row["value"]), row) for row in values.to_dict("records")))
+            told |= _sliced(name, mark, _by_value(values))
             told[f"{name}.gap.{mark}"] = _gap(values, mark, _NAMES[name])
     return told
+
+
+def _by_value(values: pd.DataFrame) -> Iterator[tuple[str, Figures]]:
+    for row in values.to_dict("records"):
+        yield str(row["value"]), {str(key): cell for key, cell in row.items()}
 
 
 def figures_of_metrics(figures: Figures) -> dict[str, Figure]:
