@@ -7,7 +7,11 @@ from prefect.artifacts import create_markdown_artifact
 
 from components.batch.shadow import Comparison, cast_shadow
 from components.batch.worker import WorkOrder
-from components.errors import ModelError, StreetveilError
+from components.detection.bundle import Bundle
+from components.errors import StreetveilError
+from components.evaluation.gate import Overall
+from components.registry.candidate import Tag
+from components.registry.entries import entry_of
 from components.registry.models import CHALLENGER, Registry
 
 
@@ -19,20 +23,31 @@ def shadow_night(order: WorkOrder, workers: int) -> Comparison | None:
     """
     logger = get_run_logger()
     try:
-        challenger = Registry.of(order.params.registry.model_name).bundle(CHALLENGER)
-        if challenger.version == order.bundle.version:
+        challenger = challenger_of(Registry.of(order.params.registry.model_name), order.bundle.version)
+        if challenger is None:
             return None
         comparison = cast_shadow(order, challenger, order.params.shadow, workers)
-    except ModelError as error:
-        logger.warning("no shadow: %s", error)
     except StreetveilError as error:
-        logger.info("no shadow: %s", error)
+        logger.warning("no shadow: %s", error)
     except Exception:
         logger.exception("no shadow; the night itself is done")
     else:
         create_markdown_artifact(shadow_markdown(comparison), key="daily-shadow", description="@challenger's look")
         return comparison
     return None
+
+
+def challenger_of(registry: Registry, champion: str) -> Bundle | None:
+    """What stands for promotion: @challenger, unless it is the champion by now, or the gate has stopped it.
+
+    Raises:
+        StreetveilError: the registry or the version's files cannot be read.
+    """
+    version = registry.aliases().get(CHALLENGER)
+    if version in (None, champion):
+        return None
+    failed = entry_of(registry, str(version)).tags.get(Tag.GATE_VERDICT) == Overall.FAILED
+    return None if failed else registry.bundle(str(version))
 
 
 def shadow_markdown(comparison: Comparison) -> str:

@@ -89,9 +89,14 @@ def run_loop(loop: Loop, do: Do, wait: Wait) -> str:
     Returns:
         What the loop has come to.
     """
+
+    def wait_before(step: str, what: str) -> None:
+        if loop.journal.result(step) is None:
+            wait(what)
+
     do("snapshot", take_snapshot)
     if do("sample", draw)["images"]:
-        wait("labels")
+        wait_before("labels", "labels")
     do("labels", note_labels)
     do("chain", reproduce)
     _forget_another_champion(loop)
@@ -103,9 +108,9 @@ def run_loop(loop: Loop, do: Do, wait: Wait) -> str:
     if verdict["overall"] == Overall.FAILED.value:
         loop.journal.finish(STOPPED)
         return STOPPED
-    wait("shadow")
+    wait_before("shadow", "shadow")
     do("shadow", keep_shadow)
-    wait("review")
+    wait_before("promote", "review")
     outcome = str(do("promote", promote)["outcome"])
     loop.journal.finish(outcome)
     return outcome

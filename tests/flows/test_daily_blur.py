@@ -23,6 +23,7 @@ from components.detection.bundle import Bundle
 from components.errors import ModelError
 from components.registry import champion
 from components.registry.champion import Champion
+from components.registry.entries import set_tag
 from components.registry.models import CHALLENGER, CHAMPION, PREVIOUS, Registry
 from components.settings import PROJECT_ROOT, Environment, Params
 from flows import daily_shadow
@@ -132,6 +133,8 @@ def test_a_run_under_way_keeps_its_model_and_its_shadow_publishes_nothing(
     assert sum(row.blurred("license_plate") for row in seen.values()) > 0
     assert "Version 2 beside version 1, on 6 images" in artifacts()["daily-shadow"]
     assert list(audit(first)) == []
+    set_tag(registry, "2", "gate_verdict", "failed")
+    assert daily_shadow.challenger_of(registry, "1") is None
     monkeypatch.setattr(daily_shadow, "cast_shadow", lambda *_: 1 / 0)
     registry.set_alias(CHALLENGER, "1")
     assert run(tmp_path / "in", tmp_path / "next").published == 6
