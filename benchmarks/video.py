@@ -245,7 +245,8 @@ def main() -> None:
         faces = sum(map(len, truth))
         print(f"{len(truth)} frames of {WIDTH}×{HEIGHT} px, {len(heads)} heads, {faces} face-frames")
         head = (
-            "run", "CPU-s", "times fewer", "frames/s, wall", "searched", "leaked face-frames", "leaked", "pixels changed",
+            "run", "CPU-s", "times fewer", "frames/s, wall", "searched", "leaked face-frames", "leaked",
+            "pixels changed",
         )  # fmt: skip
         print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
         first = None
