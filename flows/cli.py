@@ -43,19 +43,16 @@ app = typer.Typer(
 quarantine = typer.Typer(no_args_is_help=True, help="Images that were not published, and why.")
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(handcount, name="handcount")
-app.add_typer(drift, name="drift")
 app.add_typer(label, name="label")
-
+app.add_typer(drift, name="drift")
 app.add_typer(review, name="review")
+app.add_typer(report, name="report")
 app.add_typer(capacity)
 
 app.command(epilog=EPILOG)(evaluate)
-app.command("backfill", epilog=BACKFILL_EPILOG)(backfill_command)
 app.command(epilog=ROLLBACK_EPILOG)(rollback)
+app.command("backfill", epilog=BACKFILL_EPILOG)(backfill_command)
 app.command(epilog=VIDEO_EPILOG)(video)
-app.add_typer(report, name="report")
-
-app.command(epilog=EPILOG)(evaluate)
 app.command(epilog=API_EPILOG)(api)
 
 
