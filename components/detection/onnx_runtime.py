@@ -97,7 +97,7 @@ def self_contained(
         outputs: inner values at which it ends instead.
 
     Raises:
-        ModelError: it would read weights from other files, which no hash has covered.
+        ModelError: it would read weights from other files, which no hash has covered, or has some that are no numbers.
     """
     import onnx
     from onnx.external_data_helper import uses_external_data
@@ -106,6 +106,9 @@ def self_contained(
     model = onnx.load_model_from_string(model_bytes)
     if any(uses_external_data(tensor) for tensor in _tensors(model.graph)):
         raise ModelError(f"{name}: keeps weights in other files, which no hash covers; export it as one file")
+    # A runtime may take the larger of 0 and what is no number for 0: the output would look sound, and find nothing.
+    if any(np.isnan(values).any() for values in map(_floats, _tensors(model.graph))):
+        raise ModelError(f"{name}: has weights that are not finite (NaN); register a sound version")
     if outputs:
         model = Extractor(model).extract_model([value.name for value in model.graph.input], list(outputs))
     if not free_inputs and not outputs:
@@ -117,6 +120,14 @@ def self_contained(
     for value in (*model.graph.output, *model.graph.value_info):
         value.type.tensor_type.ClearField("shape")  # follows from the inputs
     return model.SerializeToString()
+
+
+def _floats(tensor: Any) -> NDArray:
+    """A tensor's numbers; none if they are integers or words."""
+    import onnx
+
+    kinds = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE
+    return onnx.numpy_helper.to_array(tensor) if tensor.data_type in kinds else np.zeros(0)
 
 
 def _tensors(graph: Any) -> Iterator[Any]:

@@ -6,10 +6,8 @@ no track, and goes on with one: a face that the detectors doubt for a moment sta
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from dataclasses import dataclass
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -98,11 +96,9 @@ class _Seen:
 
 
 def _byte_tracker(threshold: float, max_cost: float, kept_searches: int) -> Any:
-    import components.training.yolo  # noqa: F401 - before ultralytics, which it keeps from changing other libraries
-
-    if "lap" not in sys.modules and importlib.util.find_spec("lap") is None:
-        sys.modules["lap"] = _scipys_solver()
     from ultralytics.trackers.byte_tracker import BYTETracker
+
+    import components.training.yolo  # noqa: F401 - before ultralytics, which it keeps from changing other libraries
 
     return BYTETracker(
         SimpleNamespace(
@@ -114,31 +110,3 @@ def _byte_tracker(threshold: float, max_cost: float, kept_searches: int) -> Any:
             fuse_score=False,  # a doubtful face at the same place is the same face
         )
     )
-
-
-def _scipys_solver() -> ModuleType:
-    """The one function of the solver `lap` that ByteTrack calls, by the solver that is here already."""
-    solver = ModuleType("lap")
-    solver.__version__ = "scipy"  # type: ignore[attr-defined]
-    solver.lapjv = _lapjv  # type: ignore[attr-defined]
-    return solver
-
-
-def _lapjv(cost: NDArray, extend_cost: bool, cost_limit: float) -> tuple[float, NDArray[np.intp], NDArray[np.intp]]:
-    """The cheapest assignment of rows to columns in which no pair costs more than the limit.
-
-    As in `lap`, a row and a column that stay alone cost half the limit each.
-
-    Returns:
-        The cost of all pairs; each row's column [n] and each column's row [m], or -1.
-    """
-    from scipy.optimize import linear_sum_assignment
-
-    n, m = cost.shape
-    extended = np.full((n + m, n + m), cost_limit / 2)
-    extended[:n, :m], extended[n:, m:] = cost, 0
-    rows, columns = linear_sum_assignment(extended)
-    paired = (rows < n) & (columns < m)
-    column_of, row_of = np.full(n, -1, np.intp), np.full(m, -1, np.intp)
-    column_of[rows[paired]], row_of[columns[paired]] = columns[paired], rows[paired]
-    return float(cost[rows[paired], columns[paired]].sum()), column_of, row_of

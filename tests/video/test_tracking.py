@@ -1,17 +1,14 @@
-"""Which sightings are one object's: the adapter to ByteTrack, and the solver it is given."""
+"""Which sightings are one object's: the adapter to ByteTrack."""
 
 from __future__ import annotations
 
-import itertools
-
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.detections import FACE, LICENSE_PLATE, Detections
 from components.settings import Params
-from components.video.tracking import UNTRACKED, Trackers, _lapjv
+from components.video.tracking import UNTRACKED, Trackers
 
 corners = st.tuples(st.integers(0, 90), st.integers(0, 90), st.integers(0, 40))  # left, upper, size
 
@@ -58,25 +55,3 @@ def test_whatever_is_sure_has_a_number(params: Params, updates: list[list[tuple[
         numbers = update(trackers, boxes, [0.9] * len(boxes), [FACE] * len(boxes))
         assert all(number > 0 for number in numbers)
         assert len(set(numbers)) == len(numbers)
-
-
-@settings(max_examples=30)
-@given(st.integers(1, 3), st.integers(1, 4), st.integers(0, 10_000))
-def test_the_solver_finds_the_cheapest_assignment(n: int, m: int, seed: int) -> None:
-    """No other choice of pairs is cheaper, where what stays alone costs half the limit: as the library asks for."""
-    cost, limit = np.random.default_rng(seed).random((n, m)), 0.6
-
-    def total(columns: tuple[int, ...]) -> float:
-        pairs = [(row, column) for row, column in enumerate(columns) if column >= 0]
-        alone = n + m - 2 * len(pairs)
-        return sum(cost[pair] for pair in pairs) + alone * limit / 2
-
-    choices = [
-        columns
-        for columns in itertools.product(range(-1, m), repeat=n)
-        if len({column for column in columns if column >= 0}) == sum(column >= 0 for column in columns)
-    ]
-    paid, column_of, row_of = _lapjv(cost, True, limit)
-    assert total(tuple(column_of.tolist())) == pytest.approx(min(map(total, choices)))
-    assert all(row_of[column] == row for row, column in enumerate(column_of) if column >= 0)
-    assert paid == pytest.approx(sum(cost[row, column] for row, column in enumerate(column_of) if column >= 0))
