@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from components.errors import StreetveilError
-from components.loop_journal import journals, open_loop
+from components.loop_journal import Result, journals, open_loop
 from components.registry.models import Registry
 from components.settings import Params
 from flows import monthly_waits
-from flows.monthly_steps import Loop
+from flows.monthly_steps import LEFT, Loop, run_loop
 from flows.monthly_waits import begin_wait, is_over
 
 DAY = date(2026, 12, 1)
@@ -69,3 +70,29 @@ def test_a_deadline_runs_from_the_first_wait_on(
         assert is_over(loop, "labels", until)
         come.append(True)
         assert is_over(loop, "labels", now)
+
+
+def test_whoever_goes_on_waits_for_nothing_that_is_noted(tmp_path: Path, params: Params) -> None:
+    """A loop that dies at the review waits for the review alone when it goes on, however its labels came about."""
+    told = {"sample": {"images": 3}, "gate": {"overall": "passed"}, "promote": {"outcome": LEFT}}
+    waited: list[str] = []
+
+    def go_on(die_at: str | None) -> str:
+        with open_loop(tmp_path, DAY) as journal:
+            loop = Loop(journal, tmp_path, params, Registry("m", "sqlite:///none.db"), lambda chain: ())
+
+            def do(name: str, step: Callable[[Loop], Result]) -> Result:
+                return journal.once(name, lambda: told.get(name, {}))
+
+            def wait(what: str) -> None:
+                waited.append(what)
+                if what == die_at:
+                    raise KeyboardInterrupt
+
+            return run_loop(loop, do, wait)
+
+    with pytest.raises(KeyboardInterrupt):
+        go_on("review")
+    assert waited == ["labels", "shadow", "review"]
+    assert go_on(None) == LEFT
+    assert waited[3:] == ["review"]
