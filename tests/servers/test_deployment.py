@@ -120,17 +120,19 @@ def test_a_backup_brings_databases_and_objects_back(
 ) -> None:
     """Restored into an empty cluster and over lost objects, a backup holds the aliases, the users and the files."""
     kept = replace(registry, name="kept")
+    others = keys_of(object_store)
     kept.register(toy.files, alias="champion")
     admin = {**machine.environment, **settings_of(machine.secrets / "admin.env")}
     saved = Path(backup(admin, "save", machine.folder / "backups").strip())
-    for entry in object_store.list_objects_v2(Bucket="streetveil-mlflow")["Contents"]:
-        object_store.delete_object(Bucket="streetveil-mlflow", Key=entry["Key"])
-    with pytest.raises(StreetveilError, match="cannot be fetched"):
+    for key in keys_of(object_store) - others:
+        object_store.delete_object(Bucket="streetveil-mlflow", Key=key)
+    with pytest.raises(StreetveilError, match="cannot be (fetched|read)"):
         kept.bundle("champion").files[0].read()
     fresh = replace(machine, environment={**admin, "PGPORT": str(int(machine.environment["PGPORT"]) + 1)})
     with cluster(fresh) as folder:
         backup(fresh.environment, "restore", saved)
-        assert psql(folder, fresh, "SELECT name, alias FROM registered_model_aliases", "mlflow") >= "kept|champion"
+        aliases = psql(folder, fresh, "SELECT name, alias FROM registered_model_aliases", "mlflow")
+        assert "kept|champion" in aliases.splitlines()
         assert psql(folder, fresh, "SELECT username FROM users", "mlflow_auth") == "admin"
         assert int(psql(folder, fresh, "SELECT count(*) FROM alembic_version", "prefect")) == 1
     assert [file.read() for file in kept.bundle("champion").files] == [file.read() for file in toy.files]
@@ -156,6 +158,11 @@ def test_everything_listens_on_loopback_and_no_secret_is_told(
     told += [log.read_text(encoding="utf-8", errors="replace") for log in logs]
     for secret in secrets_of(machine):
         assert not any(secret in text for text in told)
+
+
+def keys_of(store: Any) -> set[str]:
+    """The names of the registry's objects."""
+    return {entry["Key"] for entry in store.list_objects_v2(Bucket="streetveil-mlflow")["Contents"]}
 
 
 def dvc(line: str, project: Path, environment: dict[str, str]) -> None:
