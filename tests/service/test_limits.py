@@ -21,7 +21,7 @@ Message = dict[str, Any]
 @pytest.fixture
 def limits(params: Params) -> ServiceLimits:
     """Small bounds."""
-    changes = {"max_file_mib": 1, "max_requests": 3, "max_requests_per_token": 2, "upload_s": 0.1, "request_s": 0.3}
+    changes = {"max_file_mib": 1, "max_requests": 3, "max_requests_per_token": 2, "upload_s": 60, "request_s": 120}
     return params.service.model_copy(update=changes)
 
 
@@ -88,6 +88,8 @@ def test_a_body_is_bounded_in_size_and_time(
 ) -> None:
     """A body that is too long, whatever its header says, or that never ends, is refused with its own code."""
     monkeypatch.setattr("components.service.limits._DRAIN_S", 0.05)
+    if None in chunks:
+        limits = limits.model_copy(update={"upload_s": 0.1})
     entrance = Entrance(reads_all, limits, TOKENS, ServiceMetrics())  # type: ignore[arg-type]
     got, told, headers = asyncio.run(request(entrance, chunks, length=length))
     assert (got, told.get("code")) == (status, code)
@@ -134,7 +136,8 @@ def test_a_request_ends_in_time_and_gives_its_place_back(
         await asyncio.sleep(3600)
 
     async def scenario() -> None:
-        entrance = Entrance(never, limits, TOKENS, ServiceMetrics())  # type: ignore[arg-type]
+        hasty = limits.model_copy(update={"request_s": 0.3})
+        entrance = Entrance(never, hasty, TOKENS, ServiceMetrics())  # type: ignore[arg-type]
         for _ in range(2):
             answers = await asyncio.gather(*(request(entrance, [b"x"], "a") for _ in range(2)))
             assert [(status, told["code"]) for status, told, _ in answers] == [(503, "timeout")] * 2
