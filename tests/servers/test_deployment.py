@@ -126,7 +126,7 @@ def test_a_backup_brings_databases_and_objects_back(
     saved = Path(backup(admin, "save", machine.folder / "backups").strip())
     for key in keys_of(object_store) - others:
         object_store.delete_object(Bucket="streetveil-mlflow", Key=key)
-    with pytest.raises(StreetveilError, match="cannot be (fetched|read)"):
+    with pytest.raises(StreetveilError, match=r"cannot be (fetched|read)"):
         kept.bundle("champion").files[0].read()
     fresh = replace(machine, environment={**admin, "PGPORT": str(int(machine.environment["PGPORT"]) + 1)})
     with cluster(fresh) as folder:
