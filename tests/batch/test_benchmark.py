@@ -48,8 +48,10 @@ def test_a_picture_that_is_not_published_is_no_measurement(order: Callable[..., 
     """A benchmark over files that go to quarantine fails and names the reason."""
     made = order()
     (made.source / "broken.jpg").write_bytes(b"no picture")
+    work_folder = tmp_path / "work"
+    work_folder.mkdir()
     with pytest.raises(StreetveilError, match="unsupported_format"):
-        benchmark(made, tmp_path, 1, 0.02, 1)
+        benchmark(made, work_folder, 1, 0.02, 1)
 
 
 def test_the_profile_names_the_stage_that_takes_most() -> None:
