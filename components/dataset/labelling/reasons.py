@@ -114,8 +114,8 @@ def _unmatched(image: PublishedImage, shadow: PublishedImage | None) -> float:
     for name in CLASS_NAMES:
         ours, theirs = (seen.hidden(name) for seen in (image, shadow))
         same = np.asarray(iou(_boxes(ours), _boxes(theirs)) >= _SAME_OBJECT_IOU)
-        alone += [last_word(p) for p, matched in zip(ours, same.any(axis=1).tolist(), strict=True) if not matched]
-        alone += [last_word(p) for p, matched in zip(theirs, same.any(axis=0).tolist(), strict=True) if not matched]
+        alone += [last_word(p) for p, row in zip(ours, same, strict=True) if not row.any()]
+        alone += [last_word(p) for p, row in zip(theirs, same.T, strict=True) if not row.any()]
     return max(alone)
 
 
