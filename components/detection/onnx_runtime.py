@@ -97,7 +97,7 @@ def self_contained(
         outputs: inner values at which it ends instead.
 
     Raises:
-        ModelError: it would read weights from other files, which no hash has covered, or has some that are no numbers.
+        ModelError: it would read weights from other files, which no hash has covered.
     """
     import onnx
     from onnx.external_data_helper import uses_external_data
@@ -106,9 +106,6 @@ def self_contained(
     model = onnx.load_model_from_string(model_bytes)
     if any(uses_external_data(tensor) for tensor in _tensors(model.graph)):
         raise ModelError(f"{name}: keeps weights in other files, which no hash covers; export it as one file")
-    # A runtime may take the larger of 0 and what is no number for 0: the output would look sound, and find nothing.
-    if any(np.isnan(values).any() for values in map(_floats, _tensors(model.graph))):
-        raise ModelError(f"{name}: has weights that are not finite (NaN); register a sound version")
     if outputs:
         model = Extractor(model).extract_model([value.name for value in model.graph.input], list(outputs))
     if not free_inputs and not outputs:
@@ -120,6 +117,18 @@ def self_contained(
     for value in (*model.graph.output, *model.graph.value_info):
         value.type.tensor_type.ClearField("shape")  # follows from the inputs
     return model.SerializeToString()
+
+
+def refuse_nan(name: str, model_bytes: bytes) -> None:
+    """For runtimes to which the larger of 0 and NaN is 0: the output would look sound, and find nothing.
+
+    Raises:
+        ModelError: one of the network's numbers is none.
+    """
+    import onnx
+
+    if any(np.isnan(_floats(tensor)).any() for tensor in _tensors(onnx.load_model_from_string(model_bytes).graph)):
+        raise ModelError(f"{name}: has weights that are not finite (NaN); register a sound version")
 
 
 def _floats(tensor: Any) -> NDArray:

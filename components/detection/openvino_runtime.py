@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.detection.onnx_runtime import self_contained
+from components.detection.onnx_runtime import refuse_nan, self_contained
 from components.errors import ModelError, StreetveilError
 
 
@@ -39,6 +39,7 @@ class OpenVinoSession:
     ) -> None:
         self.name = name
         try:
+            refuse_nan(name, model_bytes)
             network = _network(self_contained(name, model_bytes, free_inputs or {}))
             if not network.inputs:
                 raise ModelError(f"{name}: not a usable ONNX file (it looks at nothing)")
