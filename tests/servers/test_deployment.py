@@ -44,7 +44,7 @@ def registry(machine: Machine, registry_server: str, monkeypatch: pytest.MonkeyP
 def test_the_champion_comes_through_the_server_from_the_object_store(
     registry: Registry, object_store: Any, machine: Machine
 ) -> None:
-    """A client with the password bootstraps and gets the shipped files, hash by hash; they lie in S3 and nowhere else."""
+    """A client with the password bootstraps and gets the shipped files, hash by hash; they lie in S3 alone."""
     bootstrap(registry)
     champion = registry.bundle("champion")
     assert champion.version == "1"
