@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from components.detection.bundle import Bundle
+from components.detection.shipped import shipped_files
 from components.errors import StreetveilError
 from components.registry.champion import bootstrap, resolve_champion
 from components.registry.models import Registry
@@ -26,7 +28,7 @@ from tests.servers.object_store import client
 from tests.servers.postgresql import cluster, psql
 from tests.servers.units import settings_of
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
@@ -40,14 +42,16 @@ def registry(machine: Machine, registry_server: str, monkeypatch: pytest.MonkeyP
 
 
 def test_the_champion_comes_through_the_server_from_the_object_store(
-    registry: Registry, object_store: Any, machine: Machine, params: Params
+    registry: Registry, object_store: Any, machine: Machine
 ) -> None:
-    """A client with the password bootstraps and resolves a usable champion; its files lie in S3 and nowhere else."""
+    """A client with the password bootstraps and gets the shipped files, hash by hash; they lie in S3 alone."""
     bootstrap(registry)
-    champion = resolve_champion(registry, params, "eu")
-    assert (champion.bundle.version, champion.fallback_reason) == ("1", None)
-    stored = object_store.list_objects_v2(Bucket="streetveil-mlflow")["Contents"]
-    assert {Path(entry["Key"]).name for entry in stored} >= {file.path.name for file in champion.bundle.files}
+    champion = registry.bundle("champion")
+    assert champion.version == "1"
+    assert {hashlib.sha256(file.read()).hexdigest() for file in champion.files} == {
+        file.sha256 for file in shipped_files()
+    }
+    assert {Path(key).name for key in keys_of(object_store)} >= {file.path.name for file in champion.files}
     assert not list(machine.folder.rglob("*.onnx"))
 
 
