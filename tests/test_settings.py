@@ -214,7 +214,7 @@ def test_settings_cannot_be_changed_during_a_run(params: Params) -> None:
         params.default_region = "us"
 
 
-OF_TRAINING = ("training", "verifier", "optimisation", "sweep", "profiles", "dataset", "gate")
+OF_TRAINING = ("training", "verifier", "optimisation", "sweep", "profiles", "dataset", "gate", "capacity")
 
 
 def test_the_hash_knows_every_value() -> None:
