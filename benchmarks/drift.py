@@ -25,7 +25,7 @@ from components.monitoring.reference import Reference, reference_of
 from components.settings import Drift, load_params
 
 _PROPOSAL = SCHEMA.field("proposals").type.value_type
-_UNSEEN_SEED = 5000  # far from the seeds of the trials that chose the settings
+_UNSEEN = 5000  # far from the seeds of the trials that chose the settings
 _MS = ("read_ms", "decode_ms", "detect_ms", "publish_ms", "verify_ms", "write_ms")
 
 
@@ -210,7 +210,7 @@ def _undisturbed(references: int, count: int, images: int, settings: Drift) -> N
     found: list[Level] = []
     alarmed = 0
     for seed in range(references):
-        profiles = list(islice(days(np.random.default_rng(_UNSEEN_SEED + seed), images), settings.reference_days + count))
+        profiles = list(islice(days(np.random.default_rng(_UNSEEN + seed), images), settings.reference_days + count))
         of_reference = levels(profiles, settings)
         alarmed += "alarm" in of_reference
         found += of_reference
@@ -225,7 +225,7 @@ def _undisturbed(references: int, count: int, images: int, settings: Drift) -> N
 def _changed(name: str, references: int, count: int, images: int, settings: Drift) -> None:
     delays: dict[str, list[float]] = {"warning": [], "alarm": []}
     for seed in range(references):
-        rng = np.random.default_rng(2 * _UNSEEN_SEED + seed)
+        rng = np.random.default_rng(2 * _UNSEEN + seed)
         stream = days(rng, images, CHANGES[name], settings.reference_days)
         found = levels(list(islice(stream, settings.reference_days + count)), settings)
         delays["warning"].append(delay_days(found, frozenset({"warning", "alarm"})) or np.inf)
