@@ -70,7 +70,7 @@ def split(members: Sequence[Member], test_share: float, val_share: float, duplic
     places: dict[int, Place] = {}
     for group in groups:
         shares = {i: members[i].shares or (test_share, val_share) for i in group}
-        first = min(group, key=lambda i: members[i].key)
+        first = min(group, key=lambda i: (members[i].key, shares[i]))  # two sets may hold one file
         name = members[first].key
         own = {i: members[i].part or own_part(members[i].key, *shares[i]) for i in group}
         if "test" in own.values():

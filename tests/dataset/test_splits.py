@@ -62,6 +62,12 @@ def test_adding_pictures_moves_none_between_training_and_test(some: list[Member]
             assert new.part == "withheld"
 
 
+def test_one_file_in_two_sets_has_one_part() -> None:
+    """Sets with shares of their own that hold the same file agree on its part, whichever is named first."""
+    twins = [Member("14"), Member("14", shares=(0.5, 0.2))]
+    assert {place.part for place in split(twins, *SHARES)} == {place.part for place in split(twins[::-1], *SHARES)}
+
+
 @settings(deadline=None)
 @given(members, st.randoms(use_true_random=False))
 def test_the_order_decides_nothing(some: list[Member], random: object) -> None:
