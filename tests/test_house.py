@@ -165,6 +165,20 @@ def test_videos_have_one_adapter() -> None:
     assert importers("flows", "av") == set()
 
 
+def test_other_libraries_stay_as_they_were() -> None:
+    """Importing the trainer changes no function of Pillow, OpenCV or torch for the rest of the process."""
+    script = """
+import cv2, torch
+from PIL import Image
+names = [(Image, "open"), (cv2, "imread"), (cv2, "imwrite"), (cv2, "imdecode"), (torch, "load"), (torch, "save")]
+before = [getattr(library, name) for library, name in names]
+import components.training.stage1
+changed = [name for (library, name), old in zip(names, before) if getattr(library, name) is not old]
+assert not changed, changed
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=PROJECT_ROOT)
+
+
 def test_foreign_memory_is_touched_in_one_place() -> None:
     """Only the adapter of libjpeg-turbo calls a shared library by hand."""
     assert importers("components", "ctypes") == {"components/imaging/turbojpeg.py"}

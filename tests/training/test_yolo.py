@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +15,7 @@ from ultralytics.nn.tasks import DetectionModel
 from ultralytics.utils.loss import E2ELoss, v8DetectionLoss
 
 from components.errors import StreetveilError
-from components.settings import PROJECT_ROOT, Params, Training
+from components.settings import Params, Training
 from components.training.checkpoint import arrays_of
 from components.training.images import TrainingImage
 from components.training.recall_loss import RecallWeightedBCE
@@ -293,17 +291,3 @@ def test_the_loss_is_the_settings(tiny: Training) -> None:
     loss = element_loss(tiny.model_copy(update={"positive_weight": positive, "focal_gamma": 2.0, "focal_floor": 0.25}))
     assert loss.positive_weight.tolist() == [7, 3]
     assert (loss.focal_gamma, loss.focal_floor) == (2.0, 0.25)
-
-
-def test_other_libraries_stay_as_they_were() -> None:
-    """Importing the trainer changes no function of Pillow, OpenCV or torch for the rest of the process."""
-    script = """
-import cv2, torch
-from PIL import Image
-names = [(Image, "open"), (cv2, "imread"), (cv2, "imwrite"), (cv2, "imdecode"), (torch, "load"), (torch, "save")]
-before = [getattr(library, name) for library, name in names]
-import components.training.stage1
-changed = [name for (library, name), old in zip(names, before) if getattr(library, name) is not old]
-assert not changed, changed
-"""
-    subprocess.run([sys.executable, "-c", script], check=True, cwd=PROJECT_ROOT)
