@@ -103,7 +103,7 @@ def run_inside() -> int:
         outcome = monthly_retraining(shadow_wait_days=0, review_wait_days=0)
         console.print(f"The loop: {outcome}. The next night, with the candidate in its shadow …")
         daily_blur(day=_DAY + timedelta(days=1))
-    return _show(console, outcome)
+    return _show(console)
 
 
 def _label(console: Console) -> None:
@@ -120,12 +120,15 @@ def _label(console: Console) -> None:
         console.print(f"The scripted labeller has labelled {told.labelled} pictures: {told.boxes}")
 
 
-def _show(console: Console, outcome: str) -> int:
+def _show(console: Console) -> int:
     from components.registry.models import Registry
     from components.registry.review import pending
-    from flows.monthly_steps import LEFT
 
     waiting = pending(Registry.of(_MODEL))
+    if any(one.verdict and not one.verdict.passed for one in waiting):
+        console.print(
+            "The gate asks for more than minutes on rendered pictures can teach, and says so. A person decides."
+        )
     for one in waiting:
         reasons = "\n".join(f"  {reason}" for reason in (one.verdict.reasons if one.verdict else ()))
         console.print(f"[bold]Version {one.version} of {_MODEL} waits for its review.[/] The gate: {one.gate_verdict}")
@@ -137,7 +140,7 @@ def _show(console: Console, outcome: str) -> int:
         highlight=False,
         soft_wrap=True,
     )
-    return 0 if waiting and outcome == LEFT else 1
+    return 0 if waiting else 1
 
 
 def _incoming(day: date) -> Path:
