@@ -158,7 +158,7 @@ def test_everything_listens_on_loopback_and_no_secret_is_told(
     assert {address for _, address in listening} == {"127.0.0.1"}
     told = [" ".join(process.cmdline()) for process in ours]
     logs = [*machine.folder.glob("*.log"), postgresql / "log"]
-    assert len(logs) == 4
+    assert len(logs) >= 4
     told += [log.read_text(encoding="utf-8", errors="replace") for log in logs]
     for secret in secrets_of(machine):
         assert not any(secret in text for text in told)
