@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import Any
 
@@ -44,7 +45,10 @@ class OpenVinoSession:
             if not network.inputs:
                 raise ModelError(f"{name}: not a usable ONNX file (it looks at nothing)")
             self.output_names: list[str] = [output.any_name for output in network.outputs]
-            self._compiled = _compiled(network, threads)
+            # On processors with large registers, OpenVINO gives the thread that loads it a signal stack on which
+            # Python's handlers have no room, and a signal would be a crash. So it is loaded by a thread that ends.
+            with ThreadPoolExecutor(1) as loader:
+                self._compiled = loader.submit(_compiled, network, threads).result()
             self._request = self._compiled.create_infer_request()
         except StreetveilError:
             raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -122,3 +124,24 @@ def test_only_one_module_imports_openvino() -> None:
     own = PROJECT_ROOT / "components"
     importing = [file for file in own.rglob("*.py") if "import openvino\n" in file.read_text(encoding="utf-8")]
     assert [file.name for file in importing] == ["openvino_runtime.py"]
+
+
+def test_the_stack_for_signals_stays_as_it_was(tmp_path: Path) -> None:
+    """Loading a network leaves the thread's stack for signal handlers alone, so that a signal is no crash later."""
+    (tmp_path / "silu.onnx").write_bytes(silu_network().SerializeToString())
+    script = """
+import ctypes, faulthandler, sys
+from pathlib import Path
+from components.detection.openvino_runtime import OpenVinoSession
+
+def stack():
+    told = (ctypes.c_size_t * 3)()
+    ctypes.CDLL(None).sigaltstack(None, ctypes.byref(told))
+    return list(told)
+
+faulthandler.enable()
+before = stack()
+OpenVinoSession("silu", Path(sys.argv[1]).read_bytes())
+assert before[0] and stack() == before
+"""
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "silu.onnx")], cwd=PROJECT_ROOT, check=True)
