@@ -141,7 +141,7 @@ def stack():
 
 faulthandler.enable()
 before = stack()
-OpenVinoSession("silu", Path(sys.argv[1]).read_bytes())
+session = OpenVinoSession("silu", Path(sys.argv[1]).read_bytes())
 assert before[0] and stack() == before
 """
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "silu.onnx")], cwd=PROJECT_ROOT, check=True)
