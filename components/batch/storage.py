@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from components.durable import is_alive, sync
 from components.errors import StreetveilError
 
 STATE_FOLDER = ".streetveil"  # below a destination: manifests and journals; never an input, never published
@@ -94,7 +95,7 @@ class LocalStorage:
             temporary.unlink(missing_ok=True)
             raise
         if durable:
-            _sync_folder(target.parent)
+            sync(target.parent)
 
     def delete(self, path: str) -> None:
         """See `Storage.delete`."""
@@ -116,7 +117,7 @@ class LocalStorage:
     def remove_leftovers(self) -> None:
         """Remove temporary files of writers that no longer live, and folders that are empty."""
         for path in (self.root / _TEMPORARY).glob("*-*"):
-            if not _is_alive(int(path.name.split("-")[0])):
+            if not is_alive(int(path.name.split("-")[0])):
                 path.unlink(missing_ok=True)
         for folder in (self.root / _TEMPORARY, *sorted((self.root / STATE_FOLDER / "journal").glob("*"))):
             with contextlib.suppress(OSError):  # not empty, or not there
@@ -148,21 +149,3 @@ def written_destination(folder: Path) -> LocalStorage:
     if not (folder / STATE_FOLDER).is_dir():
         raise StreetveilError(f"{folder} was not written by streetveil: name the destination of a run")
     return LocalStorage(folder.resolve())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

@@ -17,6 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from components.durable import is_alive, sync
 from components.errors import StreetveilError
 from components.imaging.reading import Pixels
 from components.settings import Encoder, Video
@@ -285,17 +286,9 @@ def _check(target: Target, draft: Path, written: int) -> None:
 
 def _publish(draft: Path, place: Path) -> None:
     for path in (draft, *draft.rglob("*")) if draft.is_dir() else (draft,):
-        _sync(path)
+        sync(path)
     draft.replace(place)
-    _sync(place.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(place.parent)
 
 
 def _remove_leftovers(place: Path) -> None:
@@ -303,18 +296,8 @@ def _remove_leftovers(place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     for path in place.parent.iterdir():
         match = _DRAFT.fullmatch(path.name.removeprefix(f".{place.name}"))
-        if path.name.startswith(f".{place.name}") and match and not _is_alive(int(match["pid"])):
+        if path.name.startswith(f".{place.name}") and match and not is_alive(int(match["pid"])):
             _remove(path)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 def _remove(draft: Path) -> None:

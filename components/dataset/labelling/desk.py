@@ -18,8 +18,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from components.dataset.labelling.files import make_private, sync_folder, write_whole
+from components.dataset.labelling.files import make_private, write_whole
 from components.dataset.labelling.sample import SAMPLE_FILE, Sample, read_sample, sample_json
+from components.durable import sync
 from components.errors import StreetveilError
 from components.settings import PROJECT_ROOT, Labelling
 
@@ -83,7 +84,7 @@ def drafted(root: Path, sample_id: str) -> Iterator[Path]:
         make_private(draft / ORIGINALS)
         yield draft
         draft.rename(root / sample_id)
-        sync_folder(root)
+        sync(root)
     except OSError as error:
         raise StreetveilError(f"{root / sample_id} cannot be laid out ({error.strerror}); look at it") from error
     finally:
@@ -130,7 +131,7 @@ def erase(folder: Path) -> int:
         for path in folder.iterdir():
             if path.name not in _OUTLIVES:
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-        sync_folder(folder)
+        sync(folder)
     except OSError as error:
         raise StreetveilError(f"{error.filename or folder} cannot be erased: {error.strerror}; remove it") from error
     return removed

@@ -6,6 +6,8 @@ import os
 import secrets
 from pathlib import Path
 
+from components.durable import sync
+
 OWNER_ONLY_FILE, OWNER_ONLY_FOLDER = 0o600, 0o700
 
 
@@ -23,16 +25,7 @@ def write_whole(path: Path, content: bytes | str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make what was renamed in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(path.parent)
 
 
 def make_private(folder: Path) -> Path:

@@ -18,6 +18,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from components.durable import sync
 from components.errors import StreetveilError
 from components.evaluation.hand_count.sample import ClassName, Sample, SampledImage
 
@@ -180,7 +181,7 @@ class AnswerBook:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if new:  # its name must survive as well
                 for folder in (self.file.parent, self.file.parent.parent):
-                    _sync_folder(folder)
+                    sync(folder)
             yield descriptor
         finally:
             os.close(descriptor)
@@ -219,11 +220,3 @@ def _drop_torn_line(descriptor: int) -> None:
     whole = os.pread(descriptor, size, 0).rfind(b"\n") + 1
     if whole < size:
         os.ftruncate(descriptor, whole)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
