@@ -83,13 +83,13 @@ class LocalStorage:
         target = self.root / path
         temporary = self.root / _TEMPORARY / f"{os.getpid()}-{secrets.token_hex(8)}"
         temporary.parent.mkdir(parents=True, exist_ok=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
             with temporary.open("wb") as file:
                 file.write(content)
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())
+            target.parent.mkdir(parents=True, exist_ok=True)  # last: no time for a tidying process to step in
             temporary.replace(target)
         except BaseException:
             temporary.unlink(missing_ok=True)
