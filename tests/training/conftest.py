@@ -29,6 +29,7 @@ def still(views: Views, **changes: Any) -> Views:
         "perspective",
         "mirrored_share",
         "rendered_plate_share",
+        "sign_share",
         "background_share",
         "complete_background_share",
     )
