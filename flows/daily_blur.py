@@ -62,7 +62,7 @@ def report(summary: Summary, source: Path, destination: Path) -> None:
 @task(cache_policy=NO_CACHE)
 def shadow(run: Run, workers: int) -> None:
     """Let @challenger look at some of the day, too."""
-    shadow_night(run.order, workers)
+    shadow_night(run, workers)
 
 
 def _run_name() -> str:

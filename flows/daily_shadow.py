@@ -5,28 +5,36 @@ from __future__ import annotations
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 
+from components.batch.run import Run
 from components.batch.shadow import Comparison, cast_shadow
-from components.batch.worker import WorkOrder
 from components.detection.bundle import Bundle
 from components.errors import StreetveilError
 from components.evaluation.gate import Overall
+from components.monitoring.distributions import profile_of_shadow
+from components.monitoring.history import History
 from components.registry.candidate import Tag
 from components.registry.entries import entry_of
 from components.registry.models import CHALLENGER, Registry
+from components.settings import PROJECT_ROOT
 
 
-def shadow_night(order: WorkOrder, workers: int) -> Comparison | None:
+def shadow_night(run: Run, workers: int) -> Comparison | None:
     """Let the challenger of the run's registry look at its share of the day, and put what it says on the Prefect page.
+
+    What it has seen is kept for the reference that its days as the champion are compared with.
 
     Returns:
         The comparison; None where there is no challenger, or it could not look.
     """
-    logger = get_run_logger()
+    logger, order = get_run_logger(), run.order
     try:
         challenger = challenger_of(Registry.of(order.params.registry.model_name), order.bundle.version)
         if challenger is None:
             return None
         comparison = cast_shadow(order, challenger, order.params.shadow, workers)
+        if comparison.images >= order.params.drift.least_values:  # fewer say nothing of a day
+            seen = profile_of_shadow(run.storage, challenger.version, run.storage.root.name)
+            History(PROJECT_ROOT / order.params.drift.folder).keep_night(seen)
     except StreetveilError as error:
         logger.warning("no shadow: %s", error)
     except Exception:

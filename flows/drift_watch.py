@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,8 +14,8 @@ from prefect.events import emit_event
 from components.monitoring.distributions import DayProfile, profile_of_folder
 from components.monitoring.drift import DriftReport, compare
 from components.monitoring.drift_report import write_page
-from components.monitoring.history import History, own_reference
-from components.monitoring.reference import REFERENCE_FILE, Reference
+from components.monitoring.history import History, reference_for
+from components.monitoring.reference import Reference
 from components.registry.models import Registry
 from components.settings import PROJECT_ROOT, Drift, Params, load_params
 from flows.drift_tables import markdown, sentence
@@ -33,19 +32,10 @@ def profile_day(published: Path, history: History) -> DayProfile:
 
 
 @task(cache_policy=NO_CACHE)
-def find_reference(days: list[DayProfile], params: Params) -> Reference | None:
-    """What is stored with the day's model version; else what its own first days make, stored when they are complete."""
-    registry, version = Registry.of(params.registry.model_name), days[-1].model_version
-    stored = registry.fetch(version, REFERENCE_FILE)
-    if stored:
-        return Reference.from_json(stored.read_text(encoding="utf-8"))
-    own, is_complete = own_reference(days, params.drift)
-    if own and is_complete:
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / REFERENCE_FILE
-            file.write_text(own.to_json(), encoding="utf-8")
-            registry.attach(version, file)
-    return own
+def find_reference(days: list[DayProfile], history: History, params: Params) -> Reference | None:
+    """What the day's model version is to be compared with; see `reference_for`."""
+    registry = Registry.of(params.registry.model_name)
+    return reference_for(days[-1].model_version, days, history, registry, params.drift)
 
 
 @task(cache_policy=NO_CACHE)
@@ -89,12 +79,12 @@ def drift_watch(published: str | None = None) -> DriftReport | None:
     history = History(_folder(params.drift.folder))
     profile = profile_day(folder, history)
     days = history.days(profile.model_version, until=profile.day)
-    reference = find_reference(days, params)
+    reference = find_reference(days, history, params)
     if reference is None:
         logger.warning(
-            "version %s has no reference and looked at %d days; it is watched from day %d on",
+            "version %s has no reference and looked at %d days, as @challenger or since; it is watched from day %d on",
             profile.model_version,
-            len(days),
+            len(history.nights(profile.model_version)) + len(days),
             params.drift.least_reference_days + params.drift.alarm_days,
         )
         return None

@@ -14,13 +14,15 @@ from components.detection.shipped import peer_files
 from components.errors import StreetveilError
 from components.evaluation.gate import Figure
 from components.evaluation.looks import Look, seen_by
+from components.evaluation.reidentification.attack import reidentification
 from components.evaluation.report.charts import MOST_MODELS
 from components.evaluation.report.files import METRICS, PAGE, SLICES, VERDICT, report_figures, write_report
 from components.evaluation.report.report import PEERS_TITLE, About, ModelReport, Report, Subject, build_report, hashes
 from components.evaluation.sightings import read_sightings
+from components.evaluation.speed import images_per_s
 from components.registry.models import CHAMPION, Registry
 from components.registry.references import PEERS, Reference, parse_reference
-from components.settings import PROJECT_ROOT, Params
+from components.settings import PROJECT_ROOT, Metric, Params
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +89,13 @@ def evaluate_candidates(
     Raises:
         StreetveilError: the labels cannot be read.
     """
-    region_name = params.region(region)[0]
+    region_name, rules = params.region(region)
     settings_sha256 = params.sha256()
     params = params.model_copy(update={"default_region": region_name})  # what models are looked at with
     truth = labelled(data, part)
-    subjects = [_seen(one, truth, params, work) for one in candidates]
+    # How faces are hidden is the region's, whatever the model.
+    hidden = {Metric.REIDENTIFICATION_RATIO.value: reidentification(truth, rules, params.reading)}
+    subjects = [_seen(one, truth, params, work, hidden) for one in candidates]
     about = About(_shown(data), part if data.is_dir() else "all", region_name, settings_sha256)
     report = build_report(subjects, truth, params, about, champion)
     write_report(report, params.gate, folder)
@@ -124,9 +128,13 @@ def labelled(data: Path, part: str) -> list[LabelledImage]:
     return list(read_labels(data, folder=_from_project(data.resolve().parent)))
 
 
-def _seen(one: Candidate, truth: Sequence[LabelledImage], params: Params, folder: Path) -> Subject:
-    file = seen_by(Look(one.key, one.files, truth), params, folder)
-    return Subject(one.key, one.title, read_sightings(file), hashes(one.files), one.further)
+def _seen(
+    one: Candidate, truth: Sequence[LabelledImage], params: Params, folder: Path, hidden: Mapping[str, Figure]
+) -> Subject:
+    look = Look(one.key, one.files, truth)
+    file = seen_by(look, params, folder)
+    speed = {Metric.IMAGES_PER_S.value: images_per_s(look, params, file)}
+    return Subject(one.key, one.title, read_sightings(file), hashes(one.files), {**hidden, **speed, **one.further})
 
 
 def _gate_figures(model: ModelReport) -> dict[str, float]:

@@ -26,7 +26,7 @@ from components.evaluation.report.files import PAGE, VERDICT
 from components.evaluation.slices import MORE_OFTEN
 from components.loop_journal import LoopJournal, Result
 from components.monitoring.drift import compare as compare_days
-from components.monitoring.history import History
+from components.monitoring.history import History, reference_for
 from components.monitoring.reference import REFERENCE_FILE, Reference
 from components.registry import review
 from components.registry.candidate import Status
@@ -231,8 +231,17 @@ def promote(loop: Loop) -> Result:
     review.promote_approved(loop.registry)
     status = review.show(loop.registry, version).review_status
     if loop.registry.bundle(CHAMPION).version == version:
-        return {"outcome": PROMOTED, "review_status": status}
+        return {"outcome": PROMOTED, "review_status": status, "reference_days": _keep_reference(loop, version)}
     return {"outcome": REJECTED if status == Status.REJECTED else LEFT, "review_status": status}
+
+
+def _keep_reference(loop: Loop, version: str) -> int:
+    """Store what the version has seen as a challenger as what its days are compared with, if there is enough of it."""
+    settings = loop.params.drift
+    history = History(loop.project / settings.folder)
+    days = history.days(version, until=datetime.now(UTC).date().isoformat())
+    reference = reference_for(version, days, history, loop.registry, settings)
+    return len(reference.days) if reference else 0
 
 
 def desk_of(loop: Loop) -> Path | None:

@@ -7,15 +7,16 @@ import pytest
 import skimage.data
 
 from benchmarks.privacy.cell_sweep import nearness, with_contrast
-from benchmarks.privacy.draws import clear_views, expected_views, hidden_views, smaller
 from benchmarks.privacy.embedding import embed
 from benchmarks.privacy.face_attack import Effort, attack_faces
-from benchmarks.privacy.gallery import Photograph
-from benchmarks.privacy.methods import Method, methods
-from benchmarks.privacy.pixel_attack import correlation_scores, likelihood_scores, noise_model
+from benchmarks.privacy.methods import methods
 from benchmarks.privacy.plate_reader import character_accuracy, edit_distance, only_signs
-from benchmarks.privacy.rates import binomial_upper_bound, rate_of
-from benchmarks.privacy.scenes import Scenes, scenes_of
+from components.evaluation.reidentification.draws import clear_views, expected_views, hidden_views, smaller
+from components.evaluation.reidentification.hiding import Method
+from components.evaluation.reidentification.photograph import Photograph
+from components.evaluation.reidentification.pixel_attack import correlation_scores, likelihood_scores, noise_model
+from components.evaluation.reidentification.rates import binomial_upper_bound, rate_of
+from components.evaluation.reidentification.scenes import Scenes, scenes_of
 from components.packages import package_folder
 from components.settings import load_params
 

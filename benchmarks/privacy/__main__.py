@@ -19,12 +19,13 @@ from benchmarks.privacy.attack_file import add_part, read_attack
 from benchmarks.privacy.cell_sweep import noise_needed, sweep
 from benchmarks.privacy.chart import draw_chart
 from benchmarks.privacy.face_attack import OTHER, SAME, Effort, attack_faces
-from benchmarks.privacy.gallery import at_height, read_faces
+from benchmarks.privacy.gallery import read_faces
 from benchmarks.privacy.looks import draw_looks
 from benchmarks.privacy.methods import CLEAR, Method, methods
 from benchmarks.privacy.plate_attack import attack_by_reading, attack_by_template, real_plates, rendered_plates
-from benchmarks.privacy.scenes import scenes_of
 from benchmarks.privacy.tables import all_tables
+from components.evaluation.reidentification.photograph import at_height
+from components.evaluation.reidentification.scenes import scenes_of
 from components.settings import load_params
 
 PARTS = ("faces", "plates", "sweep", "report")

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.privacy.gallery import Photograph, dilated
-from benchmarks.privacy.rates import Rate, Scores, rate_of
+from components.evaluation.reidentification.photograph import Photograph, dilated
+from components.evaluation.reidentification.rates import Rate, Scores, rate_of
 
 Cells = NDArray[np.float64]  # [people, cells * cells * 3], grey levels
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.privacy.rates import Scores
 from benchmarks.privacy.recogniser import Recogniser, load_recogniser
+from components.evaluation.reidentification.rates import Scores
 from components.imaging.reading import Pixels
 from components.packages import package_folder
 

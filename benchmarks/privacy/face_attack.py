@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.privacy.draws import Views, clear_views, expected_views, hidden_views, smaller
 from benchmarks.privacy.embedding import CHIP_PX, Embeddings, embed, embedding_scores
-from benchmarks.privacy.methods import Method
 from benchmarks.privacy.network_attack import network_scores, train_network
-from benchmarks.privacy.pixel_attack import correlation_scores, likelihood_scores, noise_model
-from benchmarks.privacy.rates import Rate, Scores, rate_of
-from benchmarks.privacy.scenes import Scenes
+from components.evaluation.reidentification.draws import Views, clear_views, expected_views, hidden_views, smaller
+from components.evaluation.reidentification.hiding import Method
+from components.evaluation.reidentification.pixel_attack import correlation_scores, likelihood_scores, noise_model
+from components.evaluation.reidentification.rates import Rate, Scores, rate_of
+from components.evaluation.reidentification.scenes import Scenes
 
 SAME, OTHER = "same photograph", "another photograph"
 _VIEW_PX = 32

@@ -10,7 +10,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import skimage.data
 
-from benchmarks.privacy.methods import CLEAR, Method, fresh_noise
+from benchmarks.privacy.methods import CLEAR
+from components.evaluation.reidentification.hiding import Method, fresh_noise
 from components.imaging.reading import Pixels
 
 _FACE = np.array([172, 64, 272, 196], np.int32)  # of the astronaut, on 512 × 512 px

@@ -3,71 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
-
 from benchmarks.privacy import peers
-from benchmarks.privacy.gallery import Box
-from components.imaging.noise import Grain, NoiseSource
-from components.imaging.obfuscation import obfuscate
+from components.evaluation.reidentification.hiding import Method, Shape, by_rule, rectangle
+from components.evaluation.reidentification.photograph import Box
 from components.imaging.reading import Pixels
-from components.settings import Obfuscation, Params
+from components.settings import Params
 
 CLEAR = "not hidden"
-
-Hide = Callable[[Pixels, Box, NoiseSource], Pixels]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Method:
-    """A way of hiding.
-
-    Attributes:
-        name: how tables call it.
-        group: `ours`, `without` (ours, something taken away), `plain` or `peer`.
-        hide: the picture with an area hidden.
-        growth: the share of its side by which a box grows on every side before it is hidden.
-        random: whether two draws differ.
-        shape: which pixels of the area are hidden; outside of them the tool publishes the original.
-    """
-
-    name: str
-    group: str
-    hide: Hide
-    growth: float = 0.0
-    random: bool = False
-    shape: peers.Shape = field(default=peers.rectangle)
-
-    def area(self, box: Box) -> Box:
-        """The area that is hidden for a box."""
-        x1, y1, x2, y2 = (int(side) for side in box)
-        grow_x, grow_y = round(self.growth * (x2 - x1)), round(self.growth * (y2 - y1))
-        return np.array([x1 - grow_x, y1 - grow_y, x2 + grow_x, y2 + grow_y], np.int32)
-
-
-class NoNoise(NoiseSource):
-    """Noise that is not there: an attacker's own expectation of what comes out."""
-
-    __slots__ = ()
-
-    def cell_noise(self, areas: NDArray[np.int32], cells: int, std: float) -> NDArray[np.float32]:
-        """Zeros."""
-        return super().cell_noise(areas, cells, 0.0)
-
-    def grain(self, std: float) -> Grain:
-        """None."""
-        return super().grain(0.0)
-
-
-NO_NOISE = NoNoise(b"\0" * 32, "00" * 32)
-
-
-def fresh_noise(rng: np.random.Generator) -> NoiseSource:
-    """A run key and an image that nobody has seen."""
-    return NoiseSource(rng.bytes(32), rng.bytes(32).hex())
 
 
 def methods(params: Params) -> list[Method]:
@@ -76,13 +20,13 @@ def methods(params: Params) -> list[Method]:
     growth = strict.face.dilation
     plain_cells = strict.obfuscation.model_copy(update={"cell_contrast": 1.0, "accept_reidentification": True})
     return [
-        *(_ours(f"ours, {name}", "ours", r.obfuscation, r.face.dilation) for name, r in params.regions.items()),
+        *(by_rule(f"ours, {name}", "ours", r.obfuscation, r.face.dilation) for name, r in params.regions.items()),
         *(
-            _ours(f"ours, {how}", "ours", strict.obfuscation.model_copy(update={"method": how}), growth)
+            by_rule(f"ours, {how}", "ours", strict.obfuscation.model_copy(update={"method": how}), growth)
             for how in ("mosaic", "solid")
         ),
-        _ours("ours, contrast 0.1", "without", plain_cells.model_copy(update={"cell_contrast": 0.1}), growth),
-        _ours("ours, contrast 1", "without", plain_cells, growth),
+        by_rule("ours, contrast 0.1", "without", plain_cells.model_copy(update={"cell_contrast": 0.1}), growth),
+        by_rule("ours, contrast 1", "without", plain_cells, growth),
         _plain("5×5 cell means alone", "without", partial(peers.cell_means, cells=5)),
         _plain(CLEAR, "plain", lambda pixels, area: pixels),
         _plain("Gaussian σ 25", "plain", partial(peers.gaussian, sigma_px=25)),
@@ -95,18 +39,11 @@ def methods(params: Params) -> list[Method]:
     ]
 
 
-def _ours(name: str, group: str, rule: Obfuscation, growth: float) -> Method:
-    def hide(pixels: Pixels, area: Box, noise: NoiseSource) -> Pixels:
-        return obfuscate(pixels, area[None], rule, noise)
-
-    return Method(name, group, hide, growth, random=True)
-
-
 def _plain(
     name: str,
     group: str,
     hide: Callable[[Pixels, Box], Pixels],
     growth: float = 0.0,
-    shape: peers.Shape = peers.rectangle,
+    shape: Shape = rectangle,
 ) -> Method:
     return Method(name, group, lambda pixels, area, noise: hide(pixels, area), growth, shape=shape)

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from benchmarks.privacy.draws import Views
-from benchmarks.privacy.rates import Scores
+from components.evaluation.reidentification.draws import Views
+from components.evaluation.reidentification.rates import Scores
 
 _EPOCHS = 8
 _BATCH = 96

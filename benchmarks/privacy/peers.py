@@ -7,17 +7,15 @@ Each function gets a picture and the area that the tool would hide, and returns 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.privacy.gallery import Box
+from components.evaluation.reidentification.hiding import Shape, rectangle
+from components.evaluation.reidentification.photograph import Box
 from components.imaging.reading import Pixels
-
-Shape = Callable[[int, int], NDArray[np.uint8]]  # height and width of an area, and which of its pixels are hidden
 
 DEFACE_GROWTH = 0.3  # deface's mask scale of 1.3 grows a box by 30 % of its side on every side
 _MOSAIC_PX = 20
@@ -88,12 +86,6 @@ def ellipse(height: int, width: int) -> NDArray[np.uint8]:
     """The ellipse that touches the area's sides, uint8 [h, w], 1 inside."""
     y, x = np.mgrid[:height, :width] + 0.5
     return ((2 * x / width - 1) ** 2 + (2 * y / height - 1) ** 2 <= 1).astype(np.uint8)
-
-
-@lru_cache(maxsize=16)
-def rectangle(height: int, width: int) -> NDArray[np.uint8]:
-    """All of the area, uint8 [h, w], 1 inside."""
-    return np.ones((height, width), np.uint8)
 
 
 def _patch(pixels: cv2.typing.MatLike, area: Box) -> Pixels:

@@ -11,10 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.privacy.draws import Views
-from benchmarks.privacy.gallery import Photograph, cut_out, read_rgb
-from benchmarks.privacy.methods import CLEAR, NO_NOISE, Method, fresh_noise
-from benchmarks.privacy.pixel_attack import likelihood_scores, noise_model
+from benchmarks.privacy.gallery import read_rgb
+from benchmarks.privacy.methods import CLEAR
 from benchmarks.privacy.plate_reader import (
     SIGNS,
     accuracy_by_chance,
@@ -23,8 +21,12 @@ from benchmarks.privacy.plate_reader import (
     only_signs,
     read_plate,
 )
-from benchmarks.privacy.rates import binomial_upper_bound, credits_of
 from components.dataset.plates import STYLES, plate_text, render_plate
+from components.evaluation.reidentification.draws import Views
+from components.evaluation.reidentification.hiding import NO_NOISE, Method, fresh_noise
+from components.evaluation.reidentification.photograph import Photograph, cut_out
+from components.evaluation.reidentification.pixel_attack import likelihood_scores, noise_model
+from components.evaluation.reidentification.rates import binomial_upper_bound, credits_of
 from components.imaging.noise import NoiseSource
 from components.imaging.reading import Pixels
 

@@ -133,6 +133,7 @@ def look(row: ImageRow) -> ImageRow:
         height=picture.height,
         orientation=picture.orientation,
         is_panorama=picture.is_panorama,
+        brightness=row.brightness,
         proposals=listed(proposals, outcomes),
         detect_ms=(time.perf_counter() - start) * 1000,
     )
@@ -144,9 +145,13 @@ def read_shadow(storage: Storage, version: str) -> dict[str, ImageRow]:
     Raises:
         StreetveilError: one of its files is damaged.
     """
-    files = (path for path in storage.list(f"{SHADOWS}/{version}") if path.endswith(".parquet"))
-    tables = [read_manifest(storage, path) for path in files]
+    tables = [read_manifest(storage, path) for path in shadow_paths(storage, version)]
     return {row["path"]: ImageRow.from_dict(row) for table in tables for row in table.to_pylist()}
+
+
+def shadow_paths(storage: Storage, version: str) -> Iterator[str]:
+    """The paths of what a challenger has said of a destination; each is read like a manifest."""
+    return (path for path in storage.list(f"{SHADOWS}/{version}") if path.endswith(".parquet"))
 
 
 def read_comparison(storage: Storage, version: str) -> Comparison | None:

@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from components.batch.manifest import PUBLISHED, manifest_paths, read_manifest
-from components.batch.storage import written_destination
+from components.batch.shadow import LOOKED_AT, shadow_paths
+from components.batch.storage import Storage, written_destination
 from components.detections import CLASS_NAMES
 from components.errors import StreetveilError
 
@@ -107,7 +108,7 @@ class DayProfile:
         return profile
 
 
-def profile_of(tables: Iterable[pa.Table], day: str) -> DayProfile:
+def profile_of(tables: Iterable[pa.Table], day: str, state: str = PUBLISHED) -> DayProfile:
     """Count a day, one manifest after the other.
 
     Only what was published counts: what is quarantined has reasons, not distributions. An image that was published
@@ -116,6 +117,7 @@ def profile_of(tables: Iterable[pa.Table], day: str) -> DayProfile:
     Args:
         tables: the day's manifests, as `read_manifest` gives them; those of older releases may lack columns.
         day: its name.
+        state: of the rows that count.
 
     Returns:
         The profile under the model version that looked at most of the images; others' images do not count.
@@ -126,15 +128,15 @@ def profile_of(tables: Iterable[pa.Table], day: str) -> DayProfile:
     images: Counter[str] = Counter()
     counts: dict[str, dict[str, Counts]] = defaultdict(dict)
     for table in tables:
-        published = table.filter(pc.equal(table["state"], PUBLISHED))
-        for version in pc.unique(published["model_version"]).to_pylist():
-            of_version = published.filter(pc.equal(published["model_version"], version))
+        counting = table.filter(pc.equal(table["state"], state))
+        for version in pc.unique(counting["model_version"]).to_pylist():
+            of_version = counting.filter(pc.equal(counting["model_version"], version))
             images[version] += len(of_version)
             for name, counted in _counted(of_version).items():
                 before = counts[version].get(name)
                 counts[version][name] = counted if before is None else before + counted
     if not images:
-        raise StreetveilError(f"{day}: no manifest lists a published image; drift is checked after the day's run")
+        raise StreetveilError(f"{day}: no manifest lists a {state} image; drift is checked after the day's run")
     version, number = images.most_common(1)[0]
     return DayProfile(day, version, number, {name: tuple(of.tolist()) for name, of in counts[version].items()})
 
@@ -147,6 +149,16 @@ def profile_of_folder(published: Path) -> DayProfile:
     """
     storage = written_destination(published)
     return profile_of((read_manifest(storage, path) for path in manifest_paths(storage)), published.resolve().name)
+
+
+def profile_of_shadow(storage: Storage, version: str, day: str) -> DayProfile:
+    """Count what a challenger has seen of a day. It has no latency: who only looks is faster than who publishes.
+
+    Raises:
+        StreetveilError: it has looked at nothing, or its files cannot be read.
+    """
+    tables = (read_manifest(storage, path).drop_columns(list(_TIMES)) for path in shadow_paths(storage, version))
+    return profile_of(tables, day, LOOKED_AT)
 
 
 def _counted(table: pa.Table) -> dict[str, Counts]:

@@ -23,7 +23,7 @@ class Metric(StrEnum):
     `*.gap`: how much lower the object recall of a slice is than that of all others together.
     `reidentification_ratio`: rank-1 of the attack on hidden faces ÷ that of guessing.
     `export_recall_loss`: pixel recall of the trained network less that of the file that is shipped.
-    `images_per_s`: on one core.
+    `images_per_s`: on one core, by processor time.
     """
 
     FACE_OBJECT_RECALL = "face.object_recall"

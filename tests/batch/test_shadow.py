@@ -53,6 +53,7 @@ def test_a_challenger_looks_and_nothing_of_it_is_published(
     }
     assert read_comparison(storage, "2") == told
     assert read_comparison(storage, "3") is None
+    assert {path: row.brightness for path, row in seen.items()} == {path: rows[path].brightness for path in seen}
     assert (tree(storage), read_rows(storage)) == (before, rows)
     assert list(audit(storage)) == []
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
+from itertools import islice
 
+import numpy as np
 import pytest
 
+from benchmarks.drift import days
 from components.dataset.labelling.labelled import labelled_by_us
 from components.loop_journal import LoopJournal, Result, open_loop
+from components.monitoring.history import History
+from components.monitoring.reference import REFERENCE_FILE, Reference
 from components.registry import review
 from components.registry.entries import entries, entry_of
 from components.registry.models import CHAMPION, PREVIOUS
@@ -71,8 +77,15 @@ def drive(project: Project, people: Callable[[Loop, str], None], kills: bool = F
                 continue
 
 
+def look_for_weeks(project: Project, version: str) -> None:
+    """The challenger has looked at as many nights as a reference is of."""
+    history = History(project.folder / project.params.drift.folder)
+    for night in islice(days(np.random.default_rng(1), 300), project.params.drift.reference_days):
+        history.keep_night(replace(night, model_version=version))
+
+
 def test_the_loop_ends_at_a_champion_wherever_it_dies(project: Project) -> None:
-    """Killed before and after every step, the loop goes on: one registration, every label once, one new champion."""
+    """Killed before and after every step: one registration, every label once, one new champion with its reference."""
     labelled_days = []
 
     def people(loop: Loop, what: str) -> None:
@@ -81,6 +94,7 @@ def test_the_loop_ends_at_a_champion_wherever_it_dies(project: Project) -> None:
             labelled_days.append(loop.journal.key)
         if what == "review":
             version = str((loop.journal.result("register") or {})["version"])
+            look_for_weeks(project, version)
             review.approve(project.registry, version, "ada")
 
     journal, outcome, deaths = drive(project, people, kills=True)
@@ -97,6 +111,10 @@ def test_the_loop_ends_at_a_champion_wherever_it_dies(project: Project) -> None:
     assert tags["data_revision"] != (journal.result("snapshot") or {})["data_revision"]
     assert (journal.result("labels") or {})["difference"].startswith("images: 12 added, 0 removed, 0 changed")
     assert journal.is_finished
+    stored = project.registry.fetch("2", REFERENCE_FILE)
+    assert stored is not None
+    reference = Reference.from_json(stored.read_text())
+    assert (reference.model_version, len(reference.days)) == ("2", project.params.drift.reference_days)
 
 
 def test_broken_labels_are_stopped_by_the_gate(project: Project) -> None:

@@ -21,6 +21,7 @@ from components.batch.shards import Shard
 from components.batch.storage import LocalStorage
 from components.detection.bundle import Bundle
 from components.errors import ModelError
+from components.monitoring.history import History
 from components.registry import champion
 from components.registry.champion import Champion
 from components.registry.entries import set_tag
@@ -110,6 +111,7 @@ def test_a_run_under_way_keeps_its_model_and_its_shadow_publishes_nothing(
     """If @champion moves, the night keeps its model and the next has the new; a shadow publishes and costs nothing."""
     told = yaml.safe_load((PROJECT_ROOT / "params.yaml").read_text())
     told["registry"]["model_name"], told["batch"]["shard_size"], told["shadow"]["share"] = "toy", 2, 1
+    told["drift"] |= {"folder": str(tmp_path / "drift"), "least_values": 1}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(told))
     monkeypatch.setenv("STREETVEIL_PARAMS", str(tmp_path / "params.yaml"))
     monkeypatch.setattr(champion, "check_sanity", lambda *_: None)
@@ -132,6 +134,7 @@ def test_a_run_under_way_keeps_its_model_and_its_shadow_publishes_nothing(
     assert set(seen) == set(read_rows(first))
     assert sum(row.blurred("license_plate") for row in seen.values()) > 0
     assert "Version 2 beside version 1, on 6 images" in artifacts()["daily-shadow"]
+    assert [(one.day, one.images) for one in History(tmp_path / "drift").nights("2")] == [("2026-02-28", 6)]
     assert list(audit(first)) == []
     set_tag(registry, "2", "gate_verdict", "failed")
     assert daily_shadow.challenger_of(registry, "1") is None

@@ -68,7 +68,7 @@ def labels(tmp_path: Path, rng: np.random.Generator) -> Path:
 
 @pytest.mark.usefixtures("_wide_terminal")
 def test_a_version_the_peers_and_the_champion_in_one_command(registry: Registry, labels: Path, tmp_path: Path) -> None:
-    """The report stands in its folder and beside the version in MLflow; the others stand beside @champion."""
+    """The report stands in its folder and beside the version in MLflow; speed and attack are measured with it."""
     import mlflow
 
     out = tmp_path / "out"
@@ -80,6 +80,13 @@ def test_a_version_the_peers_and_the_champion_in_one_command(registry: Registry,
     assert "toy-detector, version 1" in (out / "report.html").read_text(encoding="utf-8")
     told = json.loads((out / "metrics.json").read_text())
     assert set(told) == {"toy-detector-1", "toy-detector-2", "peers"}
+    gate = told["toy-detector-1"]["gate"]
+    assert gate["images_per_s"]["measured"] > 0
+    assert gate["images_per_s"]["verdict"] != "not assessed"
+    assert (gate["reidentification_ratio"]["verdict"], gate["export_recall_loss"]["verdict"]) == (
+        "too few to say",
+        "not assessed",
+    )
     beside = {key: model["gate"]["face.object_recall"].get("champion") for key, model in told.items()}
     recall = told["toy-detector-2"]["face"]["object_recall"]
     assert beside == {"toy-detector-1": recall, "toy-detector-2": None, "peers": recall}

@@ -1,4 +1,4 @@
-"""A day is counted from its manifests, all of it, and nothing else."""
+"""A day is counted from its manifests, all of it, and nothing else; a challenger's night from its own files."""
 
 from __future__ import annotations
 
@@ -8,10 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.batch.manifest import ImageRow, Proposal, commit_manifest, read_manifest
+from components.batch.manifest import ImageRow, Proposal, commit_manifest, encode_manifest, read_manifest
+from components.batch.shadow import LOOKED_AT, SHADOWS
 from components.batch.storage import LocalStorage, open_destination
 from components.errors import StreetveilError
-from components.monitoring.distributions import DayProfile, grid_of, profile_of, profile_of_folder
+from components.monitoring.distributions import (
+    DayProfile,
+    grid_of,
+    profile_of,
+    profile_of_folder,
+    profile_of_shadow,
+)
 
 FACE = Proposal("face", 10, 10, 42, 42, 2, 0.5, 0.91, None, "blurred")
 CLUTTER = replace(FACE, stage1_confidence=0.11, stage2_confidence=0.03, outcome="below_threshold")
@@ -90,3 +97,17 @@ def test_a_day_without_a_published_image_is_told(tmp_path: Path) -> None:
     (tmp_path / "day/.streetveil").mkdir(exist_ok=True)
     with pytest.raises(StreetveilError, match="no manifest lists a published image"):
         profile_of_folder(tmp_path / "day")
+
+
+def test_a_challenger_that_sees_the_same_has_the_same_distributions(storage: LocalStorage) -> None:
+    """What a challenger has seen is counted like a published day, but for the times, which it has not."""
+    rows = [replace(ROW, path=path, state=LOOKED_AT, model_version="4") for path in ("a.jpg", "d.jpg")]
+    storage.write(f"{SHADOWS}/4/part.parquet", encode_manifest("part", rows, 1))
+    night = profile_of_shadow(storage, "4", "2026-02-28")
+    commit_manifest(storage, "s3", [replace(row, path=f"4/{row.path}", state="published") for row in rows] * 3)
+    published = profile_of([read_manifest(storage, ".streetveil/manifests/s3.parquet")], "2026-02-28")
+    assert (night.model_version, night.images) == ("4", 2)
+    same = {name: tuple(3 * count for count in counts) for name, counts in night.counts.items()}
+    assert {**same, "eu/latency_ms": published.counts["eu/latency_ms"]} == published.counts
+    with pytest.raises(StreetveilError, match="no manifest lists a looked_at image"):
+        profile_of_shadow(storage, "5", "2026-02-28")

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.privacy.methods import NO_NOISE, Method, fresh_noise
-from benchmarks.privacy.scenes import Scenes, another_photograph
+from components.evaluation.reidentification.hiding import NO_NOISE, Method, fresh_noise
+from components.evaluation.reidentification.scenes import Scenes, another_photograph
 from components.imaging.reading import Pixels
 
 Views = NDArray[np.float32]  # [people, draws, side, side, 3]: hidden areas, reduced

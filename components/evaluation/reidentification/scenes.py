@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.privacy.gallery import Box, Photograph
+from components.evaluation.reidentification.photograph import Box, Photograph
 from components.imaging.reading import Pixels
 
 _MARGIN = 0.5  # share of the box that is shown on every side of it

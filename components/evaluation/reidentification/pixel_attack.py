@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.privacy.draws import Views
-from benchmarks.privacy.rates import Scores
+from components.evaluation.reidentification.draws import Views
+from components.evaluation.reidentification.rates import Scores
 
 Floats = NDArray[np.float64]
 

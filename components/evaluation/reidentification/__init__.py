@@ -1,0 +1,1 @@
+"""An attack on what is hidden: whether somebody can still tell whose face was there."""
