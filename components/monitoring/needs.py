@@ -39,15 +39,16 @@ def needs(seen: Overview, least_free_share: float) -> list[Need]:
 
 
 def _of_runs(seen: Overview) -> Iterator[Need]:
-    for folder, run in seen.runs:
+    for _, run in seen.runs:
         again = _NIGHTLY + run.day if run.kind == "daily" else "streetveil blur SRC DST, as before: it goes on"
         if run.state == "failed":
             yield Need("now", f"the run of {run.day} failed: {(run.error or '')[:_TOLD]}", again)
         if run.state == "interrupted":
             yield Need("now", f"the run of {run.day} was interrupted, {_left(run)}", again)
-        if run.whole.get(QUARANTINED):
-            told = f"{run.whole[QUARANTINED]} images of {run.day} are in quarantine"
-            yield Need("soon", told, f"streetveil quarantine list {_shown(folder)}")
+    held = [(folder, run) for folder, run in seen.runs if run.whole.get(QUARANTINED)]
+    if held:
+        count, days = sum(run.whole[QUARANTINED] for _, run in held), _some([run.day for _, run in held])
+        yield Need("soon", f"{count} images are in quarantine: {days}", f"streetveil quarantine list {_shown(held[0][0])}")
     for _, run in seen.runs[:1]:
         if run.fallback_reason:
             told = f"@previous was used on {run.day}: {run.fallback_reason[:_TOLD]}"

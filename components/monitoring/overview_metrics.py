@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from components.monitoring.overview import Overview
 from components.monitoring.prometheus import Measure, Sample, report_measures
-from components.monitoring.run_record import KINDS
+from components.monitoring.run_record import KINDS, STATES
 from components.registry.standing import Standing
 
 _LEVELS = ("none", "warning", "alarm")
@@ -19,11 +19,13 @@ def overview_measures(seen: Overview) -> list[Measure]:
         for kind in KINDS
         if (times := [run.updated_s for _, run in seen.runs if (run.kind, run.state) == (kind, "finished")])
     ]
+    states = [Sample((state,), sum(run.state == state for _, run in seen.runs)) for state in STATES]
     free = [Sample((disk.what,), disk.free_bytes) for disk in seen.disks]
     sizes = [Sample((disk.what,), disk.size_bytes) for disk in seen.disks]
     return [
         _single("status_timestamp_seconds", "When this was written.", seen.at_s),
         Measure.gauge("success_timestamp_seconds", "When a run last came to its end, by kind.", ("run",), ended),
+        Measure.gauge("latest_runs", "The latest days by the state of their run.", ("state",), states),
         _single("waiting_days", "Past days with originals that no run has finished.", len(seen.waiting_days)),
         Measure.gauge("disk_free_bytes", "Of the disk that a folder lies on.", ("folder",), free),
         Measure.gauge("disk_size_bytes", "Of the disk that a folder lies on.", ("folder",), sizes),
