@@ -67,8 +67,9 @@ def api(
             book = ReportBook(environment.reports, params.reports.same_place_iou)
             processes = workers or default_workers(device)  # type: ignore[arg-type]
             told = version("streetveil")
-            service = Service(order, processes, params.service, tokens, book, published, told)
-            if champion.fallback_reason:
+            is_fallback = champion.fallback_reason is not None
+            service = Service(order, processes, params.service, tokens, book, published, told, is_fallback)
+            if is_fallback:
                 typer.echo(f"FALL-BACK: @previous is used: {champion.fallback_reason}", err=True)
             address = f"http://{host}:{listener.getsockname()[1]}/"
             typer.echo(f"region {region_name}, {processes} workers. Ctrl-C stops. The page:")

@@ -14,6 +14,7 @@ import typer
 from rich.markup import escape
 
 from components.errors import StreetveilError
+from components.event_log import is_json, start_json_log
 from flows.api import EPILOG as API_EPILOG
 from flows.api import api
 from flows.backfill_command import EPILOG as BACKFILL_EPILOG
@@ -26,6 +27,8 @@ from flows.label import app as label
 from flows.report import app as report
 from flows.review import ROLLBACK_EPILOG, rollback
 from flows.review import app as review
+from flows.status import EPILOG as STATUS_EPILOG
+from flows.status import status
 from flows.terminal import err as _err
 from flows.terminal import errors_in_one_line as _errors_in_one_line
 from flows.terminal import out as _out
@@ -54,6 +57,7 @@ app.command(epilog=ROLLBACK_EPILOG)(rollback)
 app.command("backfill", epilog=BACKFILL_EPILOG)(backfill_command)
 app.command(epilog=VIDEO_EPILOG)(video)
 app.command(epilog=API_EPILOG)(api)
+app.command(epilog=STATUS_EPILOG)(status)
 
 
 class Device(StrEnum):
@@ -95,8 +99,14 @@ def main(
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave."),
     ] = False,
+    log_json: Annotated[
+        bool,
+        typer.Option(envvar="STREETVEIL_LOG_JSON", help="Write a log of JSON lines to stderr, free of personal data."),
+    ] = False,
 ) -> None:
     """Blur every face and licence plate in street imagery, on your own machine."""
+    if log_json:
+        start_json_log()
 
 
 @app.command(
@@ -239,7 +249,7 @@ def _blur(
     from flows.one_folder import blur_folder, current_champion, default_workers
     from flows.profile import print_profile, profile_json
 
-    with _errors_in_one_line(), run_progress(_err, shown=not as_json and _err.is_terminal) as progress:
+    with _errors_in_one_line(), run_progress(_err, shown=not (as_json or is_json()) and _err.is_terminal) as progress:
         params = load_params()
         region_name = params.region(region)[0]
         processes = workers or default_workers(device.value)

@@ -18,8 +18,10 @@ from components.batch.shards import Shard
 from components.batch.summary import EXIT_FAILED, Summary
 from components.detection.onnx_runtime import Device
 from components.errors import StreetveilError
+from components.event_log import start_json_log
+from components.monitoring.run_watch import RunWatch, watch_run
 from components.registry.champion import Champion
-from components.settings import PROJECT_ROOT, Params, load_params
+from components.settings import PROJECT_ROOT, Environment, Params, load_params
 from flows.daily_report import publish_report
 from flows.daily_shadow import shadow_night
 from flows.one_folder import current_champion, default_workers, sum_up
@@ -46,10 +48,11 @@ def plan_day(run: Run) -> Plan:
 # Doing a shard again costs nothing that its journal has kept, and writes the same bytes. The time limits are the
 # engine's (batch.image_timeout_s and shard_timeout_s): Prefect could not stop a thread, the engine stops its processes.
 @task(task_run_name="blur {shard.id}", retries=2, retry_delay_seconds=10, cache_policy=NO_CACHE)
-def blur_shard(engine: LocalEngine, run: Run, shard: Shard) -> list[ImageRow]:
+def blur_shard(engine: LocalEngine, run: Run, watch: RunWatch, shard: Shard) -> list[ImageRow]:
     """Blur, verify and commit one shard."""
     rows = verify_shard(run, engine.blur_shard(shard))
     commit_shard(run, shard, rows)
+    watch.committed(rows)
     return rows
 
 
@@ -94,6 +97,8 @@ def daily_blur(
     Returns:
         The run's summary. The run fails if too few of the decodable images could be published.
     """
+    if Environment().log_json:
+        start_json_log()
     params = load_params()
     day = day or _yesterday()
     inputs = _folder(source or params.daily.source, day)
@@ -106,12 +111,16 @@ def daily_blur(
     def say_waiting() -> None:
         logger.warning("another run holds %s; waiting for its end", outputs)
 
-    with open_run(inputs, outputs, champion.bundle, params, region_name, device, on_wait=say_waiting) as run:
+    with (
+        open_run(inputs, outputs, champion.bundle, params, region_name, device, on_wait=say_waiting) as run,
+        watch_run(run, "daily", champion.fallback_reason) as watch,
+    ):
         plan = plan_day(run)
+        watch.planned(plan)
         logger.info(
             "%d images left in %d shards, %d finished before", plan.images_left, len(plan.shards), plan.finished_before
         )
-        rows = _blur_shards(run, plan, workers or default_workers(device))
+        rows = _blur_shards(run, plan, watch, workers or default_workers(device))
         close_run(run)
     summary = sum_up(rows, plan.finished_before, time.perf_counter() - start, champion, region_name, params)
     report(summary, inputs, outputs)
@@ -123,11 +132,11 @@ def daily_blur(
     return summary
 
 
-def _blur_shards(run: Run, plan: Plan, workers: int) -> list[ImageRow]:
+def _blur_shards(run: Run, plan: Plan, watch: RunWatch, workers: int) -> list[ImageRow]:
     if not plan.shards:
         return []
     with local_engine(run.order, min(workers, plan.images_left)) as engine:
-        futures = blur_shard.map(unmapped(engine), unmapped(run), plan.shards)
+        futures = blur_shard.map(unmapped(engine), unmapped(run), unmapped(watch), plan.shards)
         wait(futures)
         return [row for future in futures for row in future.result()]
 

@@ -12,6 +12,7 @@ from components.batch.manifest import ImageRow
 from components.batch.run import close_run, commit_shard, open_run, plan_run, verify_shard
 from components.batch.summary import Summary, summarise
 from components.detection.onnx_runtime import Device, resolve_device
+from components.monitoring.run_watch import watch_run
 from components.registry.champion import Champion, bootstrap, resolve_champion
 from components.registry.models import Registry
 from components.settings import Params
@@ -49,14 +50,19 @@ def blur_folder(
     """
     rows: list[ImageRow] = []
     start = time.perf_counter()
-    with open_run(source, destination, champion.bundle, params, region_name, device, key_file, on_wait) as run:
+    with (
+        open_run(source, destination, champion.bundle, params, region_name, device, key_file, on_wait) as run,
+        watch_run(run, "folder", champion.fallback_reason) as watch,
+    ):
         plan = plan_run(run, retry)
+        watch.planned(plan)
         on_plan(plan.images_left, plan.finished_before)
         if plan.shards:
             with local_engine(run.order, min(workers, plan.images_left)) as engine:
                 for shard in plan.shards:
                     done = verify_shard(run, engine.blur_shard(shard, on_row))
                     commit_shard(run, shard, done)
+                    watch.committed(done)
                     rows.extend(done)
         close_run(run)
     return sum_up(rows, plan.finished_before, time.perf_counter() - start, champion, region_name, params)

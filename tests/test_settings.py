@@ -216,7 +216,7 @@ def test_settings_cannot_be_changed_during_a_run(params: Params) -> None:
 
 OF_TRAINING = (
     "training", "verifier", "optimisation", "sweep", "profiles", "dataset", "labelling", "gate", "retraining", "shadow",
-    "backfill", "drift", "video", "service", "reports", "capacity",
+    "backfill", "drift", "monitoring", "video", "service", "reports", "capacity",
 )  # fmt: skip
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
 from components.errors import StreetveilError
 from components.monitoring.distances import Numbers
@@ -132,6 +131,8 @@ def _test(name: str, usual: Usual, statistic: str, day: DayProfile, alike_days: 
 
     The prediction interval of a next value, mean ± t · s · √(1 + 1/n), n being how many days count as independent.
     """
+    from scipy import stats  # takes a second to import, and reports are read where nothing is tested
+
     power = _TO_NORMAL[statistic]
     counts = np.array(day.counts[name])
     distance = float(usual.distance(statistic, counts, usual.pool))

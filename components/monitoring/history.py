@@ -15,7 +15,7 @@ from typing import Any
 from components.batch.storage import LocalStorage
 from components.errors import StreetveilError
 from components.monitoring.distributions import DayProfile
-from components.monitoring.drift import DriftReport
+from components.monitoring.drift import DriftReport, Finding
 from components.monitoring.reference import REFERENCE_FILE, Reference, reference_of
 from components.registry.models import Registry
 from components.settings import Drift
@@ -63,6 +63,17 @@ class History:
     def keep_report(self, report: DriftReport) -> None:
         """Write a day's report beside its profile, for scripts."""
         self._write(f"{report.day}/{_REPORT}", asdict(report))
+
+    def last_report(self) -> DriftReport | None:
+        """The report of the last day that was compared; None if there is none, or it cannot be read."""
+        for file in sorted(self.folder.glob(f"*/{_REPORT}"), reverse=True)[:1]:
+            try:
+                told = json.loads(file.read_bytes())
+                tests = tuple(Finding(**test) for test in told.pop("tests"))
+                return DriftReport(**{**told, "tests": tests, "skipped": tuple(told["skipped"])})
+            except (OSError, ValueError, KeyError, TypeError, AttributeError):
+                return None
+        return None
 
     def page(self, day: str) -> Path:
         """Where a day's page for people is."""

@@ -87,10 +87,12 @@ class ReportCounts:
     Attributes:
         by_state: how many reports there are, by kind and state.
         fix_s: from the first report to the fix, of each that is fixed.
+        waiting_since_s: when the oldest that is new or confirmed was made, s since 1970; None if none waits.
     """
 
     by_state: dict[tuple[Kind, State], int]
     fix_s: tuple[float, ...]
+    waiting_since_s: float | None = None
 
 
 _PLACE = [column.name for column in fields(Place)]
@@ -176,9 +178,11 @@ class ReportBook:
         with self._reading() as database:
             found = database.execute("SELECT kind, state, count(*) FROM reports GROUP BY kind, state").fetchall()
             took = database.execute("SELECT fixed_at - reported_at FROM reports WHERE state = 'fixed'").fetchall()
+            waiting = "SELECT min(reported_at) FROM reports WHERE state IN ('new', 'confirmed')"
+            ((oldest_s,),) = database.execute(waiting).fetchall()
         by_state = {(kind, state): 0 for kind in Kind for state in State}
         by_state.update({(Kind(kind), State(state)): count for kind, state, count in found})
-        return ReportCounts(by_state, tuple(seconds for (seconds,) in took))
+        return ReportCounts(by_state, tuple(seconds for (seconds,) in took), oldest_s)
 
     def _decide(self, report_id: str, to: State, among: tuple[State, ...], by: str, reason: str | None) -> Report:
         with self._writing() as database:

@@ -50,6 +50,7 @@ class Service:
         book: where reports are kept.
         published: a folder that runs have written, or one that holds such folders; what is reported is looked for here.
         version: of the release.
+        is_fallback: its model is @previous, since @champion failed its checks.
     """
 
     order: ServiceOrder
@@ -59,11 +60,14 @@ class Service:
     book: ReportBook
     published: Path | None
     version: str
+    is_fallback: bool = False
 
 
 def service_app(service: Service) -> FastAPI:
     """The application; workers are started with it and stopped after it."""
-    workers, metrics = Workers(service.order, service.workers), ServiceMetrics()
+    order = service.order
+    workers = Workers(order, service.workers)
+    metrics = ServiceMetrics(service.workers, order.bundle.version, order.region_name, service.is_fallback)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -69,7 +69,7 @@ def add_blur(app: FastAPI, workers: Workers, metrics: ServiceMetrics, limits: Se
             raise of_fault(fault) from fault
         except RegionError as error:
             raise Refusal(422, "invalid", str(error)) from error
-        metrics.picture(answer.stage_ms, [(hidden.class_name, hidden.by) for hidden in answer.hidden])
+        metrics.picture(answer.stage_ms, [(one.class_name, one.by, one.confidence) for one in answer.hidden])
         headers = {"X-Blurring-Id": answer.blurring_id}
         if keep == "0" and "multipart/form-data" not in accept:
             return Response(answer.output, media_type=answer.media_type, headers=headers)

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from components.errors import StreetveilError
+from components.event_log import log_event
 from components.service.app import Service, service_app
 
 _BACKLOG = 256
@@ -51,12 +52,16 @@ def run_service(service: Service, listener: socket.socket) -> None:
         uvicorn.Config(
             guarded(service),
             log_level="warning",
+            log_config=None,  # the process's own
             access_log=False,  # who asked for what is nobody's business
             server_header=False,
             timeout_graceful_shutdown=service.limits.shutdown_s,
         )
     )
+    log_event("service.started", workers=service.workers, region=service.order.region_name,
+              model_version=service.order.bundle.version)  # fmt: skip
     server.run(sockets=[listener])
+    log_event("service.stopped")
     if not server.started:
         raise StreetveilError("the service could not be started: see the lines above")
 

@@ -23,6 +23,7 @@ from components.settings.detection import Detection, Panorama, PerClass, PixelsP
 from components.settings.drift import Drift, LeastDistance
 from components.settings.gate import SLICES, Gate, Gates, Metric, bound_of
 from components.settings.labelling import Budgets, Labelling
+from components.settings.monitoring import Monitoring
 from components.settings.retraining import Backfill, Retraining, Shadow
 from components.settings.running import Batch, Daily, Registration
 from components.settings.service import ServiceLimits, UserReports
@@ -68,6 +69,7 @@ __all__ = [
     "LeastDistance",
     "Light",
     "Metric",
+    "Monitoring",
     "NotNegative",
     "Obfuscation",
     "Optimisation",
@@ -106,7 +108,7 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 # and a region do to a picture: a manifest names the model's version beside them.
 _OF_TRAINING = {
     "training", "verifier", "optimisation", "sweep", "profiles", "dataset", "labelling", "gate", "retraining",
-    "shadow", "backfill", "drift", "video", "service", "reports", "capacity",
+    "shadow", "backfill", "drift", "monitoring", "video", "service", "reports", "capacity",
 }  # fmt: skip
 
 
@@ -134,6 +136,7 @@ class Params(Frozen):
     shadow: Shadow
     backfill: Backfill
     drift: Drift
+    monitoring: Monitoring
     video: Video
     service: ServiceLimits
     reports: UserReports
@@ -204,6 +207,8 @@ class Environment(BaseSettings):
     api_tokens: SecretStr = SecretStr("")
     api_tokens_file: Path | None = None
     reports: Path = PROJECT_ROOT / "data" / "user_reports.sqlite"
+    metrics_dir: Path | None = None
+    log_json: bool = False
     mlflow_artifacts: str = Field(default=str(PROJECT_ROOT / "mlruns"), validation_alias="STREETVEIL_MLFLOW_ARTIFACTS")
 
 

@@ -217,7 +217,7 @@ def test_bad_clients_leave_it_healthy(server: Started) -> None:
     again = httpx.post(f"{server.address}/blur/", files={"picture": content}, headers=headers, timeout=60)
     assert again.content == first.content
     told = httpx.get(f"{server.address}/metrics", headers=headers).text
-    assert "streetveil_requests_under_way 1.0" in told
+    assert "streetveil_service_requests_under_way 1.0" in told
 
 
 def test_generated_requests_get_described_answers(server: Started) -> None:

@@ -191,12 +191,17 @@ def test_health_and_metrics_say_what_was_done(client: TestClient, street: bytes)
     client.post("/blur/", files={"picture": b"GIF89a"})
     told = client.get("/metrics").text
     lines = dict(line.rsplit(" ", 1) for line in told.splitlines() if not line.startswith("#"))
-    assert float(lines['streetveil_requests_total{route="/blur/",status="200"}']) >= 1
-    assert float(lines['streetveil_refused_total{reason="unsupported_format"}']) >= 1
-    assert float(lines['streetveil_hidden_objects_total{by="model",class="face"}']) >= 1
-    assert float(lines['streetveil_stage_seconds_count{stage="detect"}']) >= 1
+    assert float(lines['streetveil_service_requests_total{route="/blur/",status="200"}']) >= 1
+    assert float(lines['streetveil_service_refused_total{reason="unsupported_format"}']) >= 1
+    assert float(lines['streetveil_service_hidden_objects_total{by="model",class="face"}']) >= 1
+    assert float(lines['streetveil_service_stage_seconds_count{stage="detect"}']) >= 1
+    assert float(lines["streetveil_service_pictures_total"]) >= 1
+    assert float(lines['streetveil_service_confidence_count{class="face"}']) >= 1
+    assert lines['streetveil_service_refused_total{reason="decoder_crash"}'] == "0.0"  # told before the first one
+    assert lines['streetveil_service_model_info{region="eu",version="1"}'] == "1.0"
+    assert (lines["streetveil_service_workers"], lines["streetveil_service_fallback"]) == ("1.0", "0.0")
     assert lines['streetveil_reports{kind="missed",state="new"}'] == "0.0"
-    assert float(lines["streetveil_requests_under_way"]) == 1.0  # this one
+    assert float(lines["streetveil_service_requests_under_way"]) == 1.0  # this one
 
 
 def test_a_picture_without_objects_is_written_anew(client: TestClient) -> None:
