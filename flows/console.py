@@ -92,7 +92,7 @@ def print_summary(console: Console, summary: Summary, destination: Path) -> None
     for path, reason, detail in summary.quarantine_list[:_LISTED]:
         console.print(f"  [yellow]{reason}[/] {path}: {detail}", highlight=False, soft_wrap=True)
     if len(summary.quarantine_list) > _LISTED:
-        rest = len(summary.quarantine_list) - _LISTED
+        rest = sum(summary.quarantined.values()) - _LISTED
         console.print(f"  and {rest} more: streetveil quarantine list {destination}", highlight=False)
     if summary.exit_status == EXIT_FAILED:
         console.print(

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from components.batch.engines.local import local_engine
 from components.batch.manifest import ImageRow
+from components.batch.places import Place
 from components.batch.run import close_run, commit_shard, open_run, plan_run, verify_shard
 from components.batch.summary import Summary, summarise
+from components.batch.tally import Tally, tally_of
 from components.detection.onnx_runtime import Device, resolve_device
 from components.registry.champion import Champion, bootstrap, resolve_champion
 from components.registry.models import Registry
@@ -18,8 +20,8 @@ from components.settings import Params
 
 
 def blur_folder(
-    source: Path,
-    destination: Path,
+    source: Place,
+    destination: Place,
     params: Params,
     region_name: str,
     champion: Champion,
@@ -32,10 +34,10 @@ def blur_folder(
     on_row: Callable[[ImageRow], None] = lambda row: None,
     on_wait: Callable[[], None] = lambda: None,
 ) -> Summary:
-    """Blur every image below a folder.
+    """Blur every image below a folder, or below a prefix of a bucket.
 
     Args:
-        source, destination: the folders.
+        source, destination: the places.
         params: all settings.
         region_name: whose rules apply.
         champion: the run's model.
@@ -47,27 +49,27 @@ def blur_folder(
         on_row: told of each image as it is ready.
         on_wait: told if another run holds the destination.
     """
-    rows: list[ImageRow] = []
+    tally = Tally()
     start = time.perf_counter()
     with open_run(source, destination, champion.bundle, params, region_name, device, key_file, on_wait) as run:
         plan = plan_run(run, retry)
         on_plan(plan.images_left, plan.finished_before)
-        if plan.shards:
+        if plan.images_left:
             with local_engine(run.order, min(workers, plan.images_left)) as engine:
                 for shard in plan.shards:
                     done = verify_shard(run, engine.blur_shard(shard, on_row))
                     commit_shard(run, shard, done)
-                    rows.extend(done)
+                    tally += tally_of(done)
         close_run(run)
-    return sum_up(rows, plan.finished_before, time.perf_counter() - start, champion, region_name, params)
+    return sum_up(tally, plan.finished_before, time.perf_counter() - start, champion, region_name, params)
 
 
 def sum_up(
-    rows: list[ImageRow], before: int, duration_s: float, champion: Champion, region_name: str, params: Params
+    tally: Tally, before: int, duration_s: float, champion: Champion, region_name: str, params: Params
 ) -> Summary:
-    """The summary of a run from its rows, its model and its rules."""
+    """The summary of a run from its tally, its model and its rules."""
     return summarise(
-        rows,
+        tally,
         finished_before=before,
         duration_s=duration_s,
         model=f"{champion.bundle.name} version {champion.bundle.version}",
