@@ -70,7 +70,7 @@ def run_progress(console: Console, shown: bool) -> Iterator[RunProgress]:
         yield RunProgress(progress)
 
 
-def print_summary(console: Console, summary: Summary, destination: Path) -> None:
+def print_summary(console: Console, summary: Summary, destination: Path | str) -> None:
     """The closing words of a run."""
     if summary.fallback_reason:
         console.print(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from components.batch.engines.local import local_engine
+from components.batch.engines.choice import EngineName, open_engine
 from components.batch.manifest import ImageRow
 from components.batch.places import Place
 from components.batch.run import close_run, commit_shard, open_run, plan_run, verify_shard
@@ -27,6 +27,7 @@ def blur_folder(
     champion: Champion,
     *,
     workers: int,
+    engine: EngineName = "local",
     device: Device = "cpu",
     key_file: Path | None = None,
     retry: frozenset[str] = frozenset(),
@@ -42,6 +43,7 @@ def blur_folder(
         region_name: whose rules apply.
         champion: the run's model.
         workers: worker processes.
+        engine: how they are spread.
         device: where the model runs.
         key_file: a key of the user's own.
         retry: paths to do again although they are finished.
@@ -55,9 +57,9 @@ def blur_folder(
         plan = plan_run(run, retry)
         on_plan(plan.images_left, plan.finished_before)
         if plan.images_left:
-            with local_engine(run.order, min(workers, plan.images_left)) as engine:
+            with open_engine(engine, run.order, workers, plan.images_left) as running:
                 for shard in plan.shards:
-                    done = verify_shard(run, engine.blur_shard(shard, on_row))
+                    done = verify_shard(run, running.blur_shard(shard, on_row))
                     commit_shard(run, shard, done)
                     tally += tally_of(done)
         close_run(run)

@@ -36,6 +36,11 @@ def place_of(text: str) -> Place:
     return ObjectStore(bucket, f"{prefix}/" if prefix else "")
 
 
+def name_of(place: Place) -> str:
+    """The last part of a place's name: of a day's destination, the day."""
+    return place.resolve().name if isinstance(place, Path) else str(place).rsplit("/", 1)[-1]
+
+
 def are_entangled(source: Place, destination: Place) -> bool:
     """Whether the source is the destination or lies below it, so that outputs would mix with originals."""
     if isinstance(source, Path) and isinstance(destination, Path):
