@@ -72,11 +72,13 @@ class Engine(StrEnum):
     """How the images are spread over processors."""
 
     LOCAL = "local"
+    RAY = "ray"
 
 
-Source = Annotated[Path, typer.Argument(help="Folder with the originals; read recursively, never changed.")]
-Destination = Annotated[Path, typer.Argument(help="Folder for the blurred images; the same names and sub-folders.")]
-Published = Annotated[Path, typer.Argument(help="A folder that `streetveil blur` or the nightly run has written.")]
+_OR_BUCKET = "or s3://bucket/prefix"
+Source = Annotated[str, typer.Argument(help=f"Folder with the originals, {_OR_BUCKET}; never changed.")]
+Destination = Annotated[str, typer.Argument(help=f"Folder for the blurred images, {_OR_BUCKET}; the same names.")]
+Published = Annotated[str, typer.Argument(help=f"What a run has written: a folder, {_OR_BUCKET}.")]
 RegionName = Annotated[str | None, typer.Option("--region", "-r", help="Whose rules apply; default: params.yaml.")]
 DeviceChoice = Annotated[Device, typer.Option(help="Where the model runs.")]
 Workers = Annotated[int | None, typer.Option("--workers", "-w", min=1, help="Processes; default: one a core.")]
@@ -125,28 +127,33 @@ def blur(
     profile: Annotated[bool, typer.Option(help="Show each stage's share of the time, and the bottleneck.")] = False,
 ) -> None:
     """Blur a folder of images."""
-    _blur(source, destination, region, device, workers, key_file, as_json, profiled=profile)
+    _blur(source, destination, region, device, workers, key_file, as_json, engine=engine, profiled=profile)
 
 
 @app.command(epilog="Example: `streetveil verify blurred`. Exit status 1 if anything is not as it was published.")
 def verify(destination: Published, as_json: AsJson = False) -> None:
     """Read every output again and prove that it is what its manifest says."""
     from components.batch.audit import audit
-    from components.batch.manifest import read_rows
 
+    images = 0
+
+    def count(_: object) -> None:
+        nonlocal images
+        images += 1
+
+    findings = []
     with _errors_in_one_line():
-        storage = _opened(destination)
-        rows = read_rows(storage)
-        findings = list(audit(storage))
+        for finding in audit(_opened(destination), count):
+            findings.append(asdict(finding))
+            if not as_json:
+                _out.print(f"[red]{escape(finding.path)}[/]: {escape(finding.what)}", highlight=False, soft_wrap=True)
     if as_json:
-        typer.echo(json.dumps({"images": len(rows), "findings": [asdict(finding) for finding in findings]}, indent=2))
+        typer.echo(json.dumps({"images": images, "findings": findings}, indent=2))
     else:
-        for finding in findings:
-            _out.print(f"[red]{escape(finding.path)}[/]: {escape(finding.what)}", highlight=False, soft_wrap=True)
         verdict = (
             f"[red]{len(findings)} findings[/]" if findings else "[green]every output is what its manifest says[/]"
         )
-        _out.print(f"{len(rows)} images: {verdict}", highlight=False)
+        _out.print(f"{images} images: {verdict}", highlight=False)
     raise typer.Exit(1 if findings else 0)
 
 
@@ -176,10 +183,11 @@ def serve() -> None:
 @quarantine.command("list")
 def quarantine_list(destination: Published, as_json: AsJson = False) -> None:
     """List every quarantined image with its reason."""
-    from components.batch.manifest import QUARANTINED, read_rows
+    from components.batch.index import valid_rows
+    from components.batch.manifest import QUARANTINED
 
     with _errors_in_one_line():
-        rows = [row for row in read_rows(_opened(destination)).values() if row.state == QUARANTINED]
+        rows = [row for row in valid_rows(_opened(destination)) if row.state == QUARANTINED]
     if as_json:
         typer.echo(
             json.dumps([{"path": row.path, "reason": row.reason, "detail": row.detail} for row in rows], indent=2)
@@ -197,10 +205,10 @@ def quarantine_list(destination: Published, as_json: AsJson = False) -> None:
 @quarantine.command("show")
 def quarantine_show(destination: Published, path: Annotated[str, typer.Argument(help="As `list` names it.")]) -> None:
     """Show all that the manifest knows of one image."""
-    from components.batch.manifest import read_rows
+    from components.batch.lookup import valid_row
 
     with _errors_in_one_line():
-        row = read_rows(_opened(destination)).get(path)
+        row = valid_row(_opened(destination), path)
         if row is None:
             raise StreetveilError(
                 f"no image {path!r} in the manifests of {destination}: see `streetveil quarantine list`"
@@ -222,10 +230,11 @@ def quarantine_retry(
     as_json: AsJson = False,
 ) -> None:
     """Try quarantined images again."""
-    from components.batch.manifest import QUARANTINED, read_rows
+    from components.batch.index import valid_rows
+    from components.batch.manifest import QUARANTINED
 
     with _errors_in_one_line():
-        listed = {path for path, row in read_rows(_opened(destination)).items() if row.state == QUARANTINED}
+        listed = {row.path for row in valid_rows(_opened(destination)) if row.state == QUARANTINED}
         unknown = set(paths or ()) - listed
         if unknown:
             raise StreetveilError(f"not in quarantine: {', '.join(sorted(unknown))}; see `streetveil quarantine list`")
@@ -233,16 +242,19 @@ def quarantine_retry(
 
 
 def _blur(
-    source: Path,
-    destination: Path,
+    source: str,
+    destination: str,
     region: str | None,
     device: Device,
     workers: int | None,
     key_file: Path | None,
     as_json: bool,
     retry: frozenset[str] = frozenset(),
+    engine: Engine = Engine.LOCAL,
     profiled: bool = False,
 ) -> None:
+    from components.batch.engines.choice import check_engine
+    from components.batch.places import place_of
     from components.batch.run import check_folders
     from components.settings import load_params
     from flows.console import print_summary, run_progress, summary_json
@@ -253,14 +265,17 @@ def _blur(
         params = load_params()
         region_name = params.region(region)[0]
         processes = workers or default_workers(device.value)
-        check_folders(source, destination)
+        check_engine(engine.value)
+        originals, outputs = place_of(source), place_of(destination)
+        check_folders(originals, outputs)
         summary = blur_folder(
-            source,
-            destination,
+            originals,
+            outputs,
             params,
             region_name,
             current_champion(params, region_name, device.value),
             workers=processes,
+            engine=engine.value,
             device=device.value,
             key_file=key_file,
             retry=retry,
@@ -278,10 +293,10 @@ def _blur(
     raise typer.Exit(summary.exit_status)
 
 
-def _opened(destination: Path):  # type: ignore[no-untyped-def]
-    from components.batch.storage import written_destination
+def _opened(destination: str):  # type: ignore[no-untyped-def]
+    from components.batch.places import place_of, written
 
-    return written_destination(destination)
+    return written(place_of(destination))
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def run_progress(console: Console, shown: bool) -> Iterator[RunProgress]:
         yield RunProgress(progress)
 
 
-def print_summary(console: Console, summary: Summary, destination: Path) -> None:
+def print_summary(console: Console, summary: Summary, destination: Path | str) -> None:
     """The closing words of a run."""
     if summary.fallback_reason:
         console.print(
@@ -92,7 +92,7 @@ def print_summary(console: Console, summary: Summary, destination: Path) -> None
     for path, reason, detail in summary.quarantine_list[:_LISTED]:
         console.print(f"  [yellow]{reason}[/] {path}: {detail}", highlight=False, soft_wrap=True)
     if len(summary.quarantine_list) > _LISTED:
-        rest = len(summary.quarantine_list) - _LISTED
+        rest = sum(summary.quarantined.values()) - _LISTED
         console.print(f"  and {rest} more: streetveil quarantine list {destination}", highlight=False)
     if summary.exit_status == EXIT_FAILED:
         console.print(

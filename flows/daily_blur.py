@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 import time
-from datetime import date, timedelta
-from pathlib import Path
+from collections import deque
+from collections.abc import Iterator
+from datetime import date
+from itertools import islice
 
-from prefect import flow, get_run_logger, runtime, task, unmapped
+from prefect import flow, get_run_logger, runtime, task
 from prefect.cache_policies import NO_CACHE
-from prefect.futures import wait
+from prefect.futures import PrefectFuture, wait
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from components.batch.engines.local import LocalEngine, local_engine
-from components.batch.manifest import ImageRow
-from components.batch.run import Plan, Run, close_run, commit_shard, open_run, plan_run, verify_shard
+from components.batch.engines.choice import EngineName, check_engine, open_engine
+from components.batch.engines.engine import Engine
+from components.batch.places import Place
+from components.batch.plan import Plan
+from components.batch.run import Run, close_run, commit_shard, open_run, plan_run, verify_shard
 from components.batch.shards import Shard
 from components.batch.summary import EXIT_FAILED, Summary
+from components.batch.tally import Tally, tally_of
 from components.detection.onnx_runtime import Device
 from components.errors import StreetveilError
 from components.event_log import start_json_log
 from components.monitoring.run_watch import RunWatch, watch_run
 from components.registry.champion import Champion
-from components.settings import PROJECT_ROOT, Environment, Params, load_params
+from components.settings import Environment, Params, load_params
 from flows.daily_report import publish_report
 from flows.daily_shadow import shadow_night
+from flows.days import day_before_schedule, place_for
 from flows.one_folder import current_champion, default_workers, sum_up
 
-# Shards in flight at once: enough to keep the pool busy at the end of one shard, few enough to keep journals short.
+# Shards in flight at once: enough to keep the pool busy at the end of one shard, few enough to keep journals short. No
+# other is read from the plan before one of them has ended: whatever the day's size, this much of it is in memory.
 _SHARDS_IN_FLIGHT = 2
+# One shard that fails leaves the others their turn; so many in a row are no shard's own fault.
+_FAILURES_IN_A_ROW = 3
 
 
 @task(retries=1, retry_delay_seconds=10, cache_policy=NO_CACHE)
@@ -48,16 +57,16 @@ def plan_day(run: Run) -> Plan:
 # Doing a shard again costs nothing that its journal has kept, and writes the same bytes. The time limits are the
 # engine's (batch.image_timeout_s and shard_timeout_s): Prefect could not stop a thread, the engine stops its processes.
 @task(task_run_name="blur {shard.id}", retries=2, retry_delay_seconds=10, cache_policy=NO_CACHE)
-def blur_shard(engine: LocalEngine, run: Run, watch: RunWatch, shard: Shard) -> list[ImageRow]:
+def blur_shard(engine: Engine, run: Run, watch: RunWatch, shard: Shard) -> Tally:
     """Blur, verify and commit one shard."""
     rows = verify_shard(run, engine.blur_shard(shard))
     commit_shard(run, shard, rows)
     watch.committed(rows)
-    return rows
+    return tally_of(rows)
 
 
 @task(cache_policy=NO_CACHE)
-def report(summary: Summary, source: Path, destination: Path) -> None:
+def report(summary: Summary, source: Place, destination: Place) -> None:
     """Put the run's figures on the Prefect page."""
     publish_report(summary, source, destination)
 
@@ -69,7 +78,7 @@ def shadow(run: Run, workers: int) -> None:
 
 
 def _run_name() -> str:
-    return f"daily-blur {runtime.flow_run.parameters.get('day') or _yesterday()}"
+    return f"daily-blur {runtime.flow_run.parameters.get('day') or day_before_schedule(load_params().daily.timezone)}"
 
 
 @flow(
@@ -84,15 +93,17 @@ def daily_blur(
     region: str | None = None,
     device: Device = "auto",
     workers: int | None = None,
+    engine: EngineName = "local",
 ) -> Summary:
     """Blur the images of a day.
 
     Args:
-        day: which day; yesterday by default.
-        source, destination: folders; `{day}` stands for the day. Default: `daily` in params.yaml.
+        day: which day; by default the one before the run's scheduled time, however late it starts.
+        source, destination: folders, or s3://bucket/prefix; `{day}` stands for the day. Default: `daily` in params.yaml.
         region: whose rules apply. Default: `daily.region` in params.yaml.
         device: where the model runs.
-        workers: worker processes; one a core by default.
+        workers: worker processes; one a core of this machine by default.
+        engine: local, or ray for a cluster.
 
     Returns:
         The run's summary. The run fails if too few of the decodable images could be published.
@@ -100,9 +111,10 @@ def daily_blur(
     if Environment().log_json:
         start_json_log()
     params = load_params()
-    day = day or _yesterday()
-    inputs = _folder(source or params.daily.source, day)
-    outputs = _folder(destination or params.daily.destination, day)
+    check_engine(engine)
+    day = day or day_before_schedule(params.daily.timezone)
+    inputs = place_for(source or params.daily.source, day)
+    outputs = place_for(destination or params.daily.destination, day)
     region_name = params.region(region or params.daily.region)[0]
     start = time.perf_counter()
     champion = resolve_model(params, region_name, device)
@@ -118,11 +130,11 @@ def daily_blur(
         plan = plan_day(run)
         watch.planned(plan)
         logger.info(
-            "%d images left in %d shards, %d finished before", plan.images_left, len(plan.shards), plan.finished_before
+            "%d images left in %d shards, %d finished before", plan.images_left, plan.shard_count, plan.finished_before
         )
-        rows = _blur_shards(run, plan, watch, workers or default_workers(device))
+        tally = _blur_shards(run, plan, watch, engine, workers or default_workers(device))
         close_run(run)
-    summary = sum_up(rows, plan.finished_before, time.perf_counter() - start, champion, region_name, params)
+    summary = sum_up(tally, plan.finished_before, time.perf_counter() - start, champion, region_name, params)
     report(summary, inputs, outputs)
     shadow(run, workers or default_workers(device))
     if summary.exit_status == EXIT_FAILED:
@@ -132,19 +144,32 @@ def daily_blur(
     return summary
 
 
-def _blur_shards(run: Run, plan: Plan, watch: RunWatch, workers: int) -> list[ImageRow]:
-    if not plan.shards:
-        return []
-    with local_engine(run.order, min(workers, plan.images_left)) as engine:
-        futures = blur_shard.map(unmapped(engine), unmapped(run), unmapped(watch), plan.shards)
-        wait(futures)
-        return [row for future in futures for row in future.result()]
+def _blur_shards(run: Run, plan: Plan, watch: RunWatch, engine_name: EngineName, workers: int) -> Tally:
+    tally, failed, in_a_row = Tally(), [], 0
+    if not plan.images_left:
+        return tally
+    with open_engine(engine_name, run.order, workers, plan.images_left) as engine:
+        for future in _in_turn(engine, run, watch, plan.shards):
+            outcome = future.result(raise_on_failure=False)
+            if isinstance(outcome, Tally):
+                tally, in_a_row = tally + outcome, 0
+            else:
+                failed, in_a_row = [*failed, outcome], in_a_row + 1
+            if in_a_row == _FAILURES_IN_A_ROW:
+                break
+    if failed:
+        raise failed[0]
+    return tally
 
 
-def _yesterday() -> date:
-    return date.today() - timedelta(days=1)
-
-
-def _folder(pattern: str, day: date) -> Path:
-    path = Path(pattern.format(day=day.isoformat()))
-    return path if path.is_absolute() else PROJECT_ROOT / path
+def _in_turn(engine: Engine, run: Run, watch: RunWatch, shards: Iterator[Shard]) -> Iterator[PrefectFuture[Tally]]:
+    """Shards that have been begun, the first one first; another is begun whenever the first one has been dealt with."""
+    in_flight = deque(blur_shard.submit(engine, run, watch, shard) for shard in islice(shards, _SHARDS_IN_FLIGHT))
+    while in_flight:
+        try:
+            yield in_flight[0]
+        except GeneratorExit:
+            wait(list(in_flight))  # what is begun is brought to its end
+            raise
+        in_flight.popleft()
+        in_flight.extend(blur_shard.submit(engine, run, watch, shard) for shard in islice(shards, 1))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.events import emit_event
 
+from components.batch.places import Place, name_of
 from components.batch.summary import Summary
 
 DAY_EVENT = "streetveil.day.published"  # the drift watch of prefect.yaml starts on it
 
 
-def publish_report(summary: Summary, source: Path, destination: Path) -> None:
+def publish_report(summary: Summary, source: Place, destination: Place) -> None:
     """Create the artifacts `daily-blur`, `daily-latency` and `daily-quarantine`, and say that the day is published."""
     create_markdown_artifact(
         report_markdown(summary, source, destination), key="daily-blur", description="The run at a glance"
@@ -23,12 +22,12 @@ def publish_report(summary: Summary, source: Path, destination: Path) -> None:
     )
     emit_event(
         event=DAY_EVENT,
-        resource={"prefect.resource.id": f"streetveil.day.{destination.name}"},
+        resource={"prefect.resource.id": f"streetveil.day.{name_of(destination)}"},
         payload={"published": str(destination)},
     )
 
 
-def report_markdown(summary: Summary, source: Path, destination: Path) -> str:
+def report_markdown(summary: Summary, source: Place, destination: Place) -> str:
     """The report as a person reads it."""
     lines = []
     if summary.fallback_reason:

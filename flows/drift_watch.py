@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from datetime import date, timedelta
-from pathlib import Path
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.events import emit_event
 
+from components.batch.places import Place
 from components.monitoring.distributions import DayProfile, profile_of_folder
 from components.monitoring.drift import DriftReport, compare
 from components.monitoring.drift_report import write_page
@@ -18,13 +17,14 @@ from components.monitoring.history import History, reference_for
 from components.monitoring.reference import Reference
 from components.registry.models import Registry
 from components.settings import PROJECT_ROOT, Drift, Params, load_params
+from flows.days import day_before_schedule, place_for
 from flows.drift_tables import markdown, sentence
 
 ALARM_EVENT = "streetveil.drift.alarm"
 
 
 @task(cache_policy=NO_CACHE)
-def profile_day(published: Path, history: History) -> DayProfile:
+def profile_day(published: Place, history: History) -> DayProfile:
     """Count the day's distributions, and remember them."""
     profile = profile_of_folder(published)
     history.keep(profile)
@@ -69,15 +69,15 @@ def drift_watch(published: str | None = None) -> DriftReport | None:
     """Compare a finished day with the reference of the model version that looked at it.
 
     Args:
-        published: the folder that the day's run has written. Default: yesterday's, `daily.destination` in params.yaml.
+        published: the place that the day's run has written. Default: yesterday's, `daily.destination` in params.yaml.
 
     Returns:
         What it came to; None while the version has no reference and too few days of its own to make one.
     """
     params, logger = load_params(), get_run_logger()
-    folder = _folder(published or params.daily.destination)
-    history = History(_folder(params.drift.folder))
-    profile = profile_day(folder, history)
+    destination = place_for(published or params.daily.destination, day_before_schedule(params.daily.timezone))
+    history = History(PROJECT_ROOT / params.drift.folder)
+    profile = profile_day(destination, history)
     days = history.days(profile.model_version, until=profile.day)
     reference = find_reference(days, history, params)
     if reference is None:
@@ -94,8 +94,3 @@ def drift_watch(published: str | None = None) -> DriftReport | None:
         logger.warning("drift has started a retraining within the last %g days", params.drift.cooling_days)
     publish(reference, profile, report, history)
     return report
-
-
-def _folder(pattern: str) -> Path:
-    path = Path(pattern.format(day=(date.today() - timedelta(days=1)).isoformat()))
-    return path if path.is_absolute() else PROJECT_ROOT / path

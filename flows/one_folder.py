@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from components.batch.engines.local import local_engine
+from components.batch.engines.choice import EngineName, open_engine
 from components.batch.manifest import ImageRow
+from components.batch.places import Place
 from components.batch.run import close_run, commit_shard, open_run, plan_run, verify_shard
 from components.batch.summary import Summary, summarise
+from components.batch.tally import Tally, tally_of
 from components.detection.onnx_runtime import Device, resolve_device
 from components.monitoring.run_watch import watch_run
 from components.registry.champion import Champion, bootstrap, resolve_champion
@@ -19,13 +21,14 @@ from components.settings import Params
 
 
 def blur_folder(
-    source: Path,
-    destination: Path,
+    source: Place,
+    destination: Place,
     params: Params,
     region_name: str,
     champion: Champion,
     *,
     workers: int,
+    engine: EngineName = "local",
     device: Device = "cpu",
     key_file: Path | None = None,
     retry: frozenset[str] = frozenset(),
@@ -33,14 +36,15 @@ def blur_folder(
     on_row: Callable[[ImageRow], None] = lambda row: None,
     on_wait: Callable[[], None] = lambda: None,
 ) -> Summary:
-    """Blur every image below a folder.
+    """Blur every image below a folder, or below a prefix of a bucket.
 
     Args:
-        source, destination: the folders.
+        source, destination: the places.
         params: all settings.
         region_name: whose rules apply.
         champion: the run's model.
         workers: worker processes.
+        engine: how they are spread.
         device: where the model runs.
         key_file: a key of the user's own.
         retry: paths to do again although they are finished.
@@ -48,7 +52,7 @@ def blur_folder(
         on_row: told of each image as it is ready.
         on_wait: told if another run holds the destination.
     """
-    rows: list[ImageRow] = []
+    tally = Tally()
     start = time.perf_counter()
     with (
         open_run(source, destination, champion.bundle, params, region_name, device, key_file, on_wait) as run,
@@ -57,23 +61,23 @@ def blur_folder(
         plan = plan_run(run, retry)
         watch.planned(plan)
         on_plan(plan.images_left, plan.finished_before)
-        if plan.shards:
-            with local_engine(run.order, min(workers, plan.images_left)) as engine:
+        if plan.images_left:
+            with open_engine(engine, run.order, workers, plan.images_left) as running:
                 for shard in plan.shards:
-                    done = verify_shard(run, engine.blur_shard(shard, on_row))
+                    done = verify_shard(run, running.blur_shard(shard, on_row))
                     commit_shard(run, shard, done)
                     watch.committed(done)
-                    rows.extend(done)
+                    tally += tally_of(done)
         close_run(run)
-    return sum_up(rows, plan.finished_before, time.perf_counter() - start, champion, region_name, params)
+    return sum_up(tally, plan.finished_before, time.perf_counter() - start, champion, region_name, params)
 
 
 def sum_up(
-    rows: list[ImageRow], before: int, duration_s: float, champion: Champion, region_name: str, params: Params
+    tally: Tally, before: int, duration_s: float, champion: Champion, region_name: str, params: Params
 ) -> Summary:
-    """The summary of a run from its rows, its model and its rules."""
+    """The summary of a run from its tally, its model and its rules."""
     return summarise(
-        rows,
+        tally,
         finished_before=before,
         duration_s=duration_s,
         model=f"{champion.bundle.name} version {champion.bundle.version}",

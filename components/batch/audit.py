@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from components.batch.manifest import PUBLISHED, ImageRow, read_rows
+from components.batch.index import indexed
+from components.batch.manifest import PUBLISHED, ImageRow
 from components.batch.storage import STATE_FOLDER, Storage
 from components.errors import ImageFault
 from components.imaging.reading import blurring_id_of
@@ -18,22 +19,6 @@ class Finding:
 
     path: str
     what: str
-
-
-def audit(storage: Storage) -> Iterator[Finding]:
-    """Read everything again and yield what is wrong: changed, missing, unstamped and unexplained files.
-
-    Raises:
-        StreetveilError: a manifest cannot be read.
-    """
-    rows = read_rows(storage)
-    for row in rows.values():
-        fault = output_fault(storage, row)
-        if fault is not None:
-            yield Finding(row.path, fault)
-    for path in storage.list(""):
-        if not path.startswith(f"{STATE_FOLDER}/") and path not in rows:
-            yield Finding(path, "no manifest knows this file; it was not committed, or not written by Streetveil")
 
 
 def output_fault(storage: Storage, row: ImageRow) -> str | None:
@@ -53,3 +38,29 @@ def output_fault(storage: Storage, row: ImageRow) -> str | None:
     except (OSError, ImageFault, SyntaxError, ValueError):
         stamp = None
     return None if stamp == row.blurring_id else "the output does not carry its blurring id"
+
+
+def audit(
+    storage: Storage,
+    on_row: Callable[[ImageRow], None] = lambda row: None,
+    fault_of: Callable[[Storage, ImageRow], str | None] = output_fault,
+) -> Iterator[Finding]:
+    """Read everything again and yield what is wrong: changed, missing, unstamped and unexplained files.
+
+    Args:
+        storage: the destination.
+        on_row: told of each valid row as its output has been looked at.
+        fault_of: what is wrong with the output of a row, or None.
+
+    Raises:
+        StreetveilError: a manifest cannot be read, or the destination does not answer.
+    """
+    with indexed(storage) as index:
+        for row in index.rows():
+            fault = fault_of(storage, row)
+            if fault is not None:
+                yield Finding(row.path, fault)
+            on_row(row)
+        for path in storage.list(""):
+            if not path.startswith(f"{STATE_FOLDER}/") and index.get(path) is None:
+                yield Finding(path, "no manifest knows this file; it was not committed, or not written by Streetveil")

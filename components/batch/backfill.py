@@ -23,7 +23,8 @@ import pyarrow.parquet as pq
 from components.batch.engines.local import local_engine
 from components.batch.journal import Journal
 from components.batch.manifest import PUBLISHED, QUARANTINED, ImageRow, commit_manifest, read_rows
-from components.batch.run import code_revision, locked
+from components.batch.places import locked
+from components.batch.run import code_revision
 from components.batch.run_key import acquire_run_key
 from components.batch.second_look import JOURNAL, look_again
 from components.batch.storage import STATE_FOLDER, LocalStorage, Storage, written_destination

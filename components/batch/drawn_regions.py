@@ -10,7 +10,8 @@ from dataclasses import replace
 from components.batch.journal import Journal
 from components.batch.lookup import valid_row
 from components.batch.manifest import PUBLISHED, ImageRow, Proposal, commit_manifest
-from components.batch.run import code_revision, locked
+from components.batch.places import locked
+from components.batch.run import code_revision
 from components.batch.storage import LocalStorage
 from components.detection.region_rules import Outcome, areas_to_hide
 from components.detections import CLASS_NAMES, STAGE_PERSON, Detections, pixel_boxes

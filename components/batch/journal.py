@@ -34,6 +34,13 @@ class Journal:
         self._write(path, attempt, None)
         return attempt
 
+    def take_back(self, path: str, attempt: int) -> None:
+        """Forget an attempt that failed through no fault of the image."""
+        if attempt > 1:
+            self._write(path, attempt - 1, None)
+        else:
+            self.storage.delete(self._file(path))
+
     def end(self, row: ImageRow, durable: bool = False) -> None:
         """Keep a finished row; one that stands before its output must survive a power cut as the output does."""
         self._write(row.path, row.attempts, row.to_dict(), durable)

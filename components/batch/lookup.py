@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import pyarrow.compute as pc
 
 from components.batch.manifest import PUBLISHED, ImageRow, manifest_paths, read_manifest
-from components.batch.storage import STATE_FOLDER, LocalStorage
+from components.batch.storage import STATE_FOLDER, LocalStorage, Storage
 
 _BLURRING_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -35,7 +35,7 @@ def find_published(root: Path, image: str) -> tuple[Path, ImageRow] | None:
     return None
 
 
-def valid_row(storage: LocalStorage, path: str) -> ImageRow | None:
+def valid_row(storage: Storage, path: str) -> ImageRow | None:
     """The row of an image that was committed last, or None."""
     rows = _rows(storage, "path", path)
     return max(rows, key=lambda found: found[0])[1] if rows else None
@@ -59,12 +59,12 @@ def _path_below(root: Path, folder: Path, image: str) -> str | None:
     return str(PurePosixPath(*path.parts[1:])) if path.parts[:1] == (folder.name,) else None
 
 
-def _path_of_id(storage: LocalStorage, blurring_id: str) -> str | None:
+def _path_of_id(storage: Storage, blurring_id: str) -> str | None:
     rows = _rows(storage, "blurring_id", blurring_id)
     return rows[-1][1].path if rows else None
 
 
-def _rows(storage: LocalStorage, column: str, value: str) -> list[tuple[int, ImageRow]]:
+def _rows(storage: Storage, column: str, value: str) -> list[tuple[int, ImageRow]]:
     """Every row with a value, each with the time of its commit."""
     found: list[tuple[int, ImageRow]] = []
     for manifest in manifest_paths(storage):

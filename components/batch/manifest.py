@@ -141,14 +141,19 @@ def commit_manifest(storage: Storage, shard_id: str, rows: Sequence[ImageRow]) -
     return path
 
 
-def read_manifest(storage: Storage, path: str) -> pa.Table:
+def read_manifest(storage: Storage, path: str, columns: Sequence[str] | None = None) -> pa.Table:
     """One manifest.
+
+    Args:
+        storage: the destination.
+        path: of the manifest.
+        columns: only these; all by default.
 
     Raises:
         StreetveilError: it is damaged or of an unknown schema version.
     """
     try:
-        table = pq.read_table(pa.BufferReader(storage.read(path)))
+        table = pq.ParquetFile(pa.BufferReader(storage.read(path))).read(columns and list(columns))
     except (pa.ArrowException, OSError) as error:
         raise StreetveilError(
             f"manifest {path} cannot be read ({error}); restore it, or delete it and run again"

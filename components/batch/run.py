@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from components.batch.audit import output_fault
+from components.batch.index import Index, Known, indexed
 from components.batch.journal import Journal
-from components.batch.manifest import PUBLISHED, ImageRow, commit_manifest, manifest_paths, read_rows
+from components.batch.manifest import PUBLISHED, ImageRow, commit_manifest
+from components.batch.places import Place, held, is_foreign, opened
+from components.batch.plan import Plan, plan_day
 from components.batch.run_key import RunKey, acquire_run_key
-from components.batch.shards import Shard, plan_shards
+from components.batch.shards import Shard
 from components.batch.sources import ImageRef, list_images
-from components.batch.storage import STATE_FOLDER, LocalStorage, open_destination
+from components.batch.storage import Storage
 from components.batch.worker import WorkOrder
 from components.detection.bundle import Bundle
 from components.detection.onnx_runtime import Device
@@ -30,20 +32,22 @@ class Run:
     Attributes:
         order: what every worker is told.
         storage: the destination.
-        destination: its folder, as the user named it.
+        destination: as the user named it.
         key: the day's secret.
+        check_held: raises a StreetveilError if the destination is held no longer.
     """
 
     order: WorkOrder
-    storage: LocalStorage
-    destination: Path
+    storage: Storage
+    destination: Place
     key: RunKey
+    check_held: Callable[[], None] = lambda: None
 
 
 @contextmanager
 def open_run(
-    source: Path,
-    destination: Path,
+    source: Place,
+    destination: Place,
     bundle: Bundle,
     params: Params,
     region_name: str,
@@ -54,8 +58,8 @@ def open_run(
     """Open a day for blurring; one run at a time holds a destination.
 
     Args:
-        source: the folder with the originals.
-        destination: the folder for outputs and manifests.
+        source: where the originals are.
+        destination: the place for outputs and manifests.
         bundle: the run's one model.
         params: all settings.
         region_name: whose rules apply.
@@ -67,14 +71,14 @@ def open_run(
         StreetveilError: source, destination or key cannot be used.
     """
     check_folders(source, destination)
-    storage = open_destination(destination)
-    with locked(storage.root, on_wait):
+    storage = opened(destination)
+    with held(storage, on_wait) as check_held:
         storage.remove_leftovers()
         # The key comes before the list of finished work: a run that finds the key of a closed day gone also finds
         # that day's manifests.
         key = acquire_run_key(Environment().keys_dir, destination, key_file)
         order = WorkOrder(
-            source=source.resolve(),
+            source=source.resolve() if isinstance(source, Path) else source,
             destination=storage,
             region_name=region_name,
             params=params,
@@ -83,10 +87,10 @@ def open_run(
             code_revision=code_revision(),
             device=device,
         )
-        yield Run(order, storage, destination, key)
+        yield Run(order, storage, destination, key, check_held)
 
 
-def check_folders(source: Path, destination: Path) -> None:
+def check_folders(source: Place, destination: Place) -> None:
     """Say at once what is wrong with the folders of a run, before anything is loaded or written.
 
     Raises:
@@ -94,26 +98,20 @@ def check_folders(source: Path, destination: Path) -> None:
             an output of the same name would replace.
     """
     next(iter(list_images(source, destination)), None)
-    if destination.is_dir() and any(destination.iterdir()) and not (destination / STATE_FOLDER).is_dir():
+    if is_foreign(destination):
         raise StreetveilError(f"{destination} has files that Streetveil did not write: choose an empty or new folder")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What one listing of the day says.
+class _Finished:
+    """What an index says is finished, except what is to be tried again."""
 
-    Attributes:
-        shards: what is left to do.
-        finished_before: images that an earlier run has finished.
-    """
+    index: Index
+    retry: frozenset[str]
 
-    shards: tuple[Shard, ...]
-    finished_before: int
-
-    @property
-    def images_left(self) -> int:
-        """Images in the shards."""
-        return sum(len(shard.images) for shard in self.shards)
+    def get(self, path: str) -> Known | None:
+        known = None if path in self.retry else self.index.get(path)
+        return known if known is not None and known.is_finished else None
 
 
 def plan_run(run: Run, retry: frozenset[str] = frozenset()) -> Plan:
@@ -123,28 +121,25 @@ def plan_run(run: Run, retry: frozenset[str] = frozenset()) -> Plan:
         run: the open run.
         retry: paths to do again although they are finished.
     """
-    rows = read_rows(run.storage)
-    _forget_finished_journals(run.storage, rows)
-    finished = {
-        path: row
-        for path, row in rows.items()
-        if path not in retry and (row.state != PUBLISHED or run.storage.exists(path))
-    }
-    images = list(list_images(run.order.source, run.destination))
-    shards = tuple(plan_shards(images, finished, run.order.params.batch.shard_size))
-    return Plan(shards, len(images) - sum(len(shard.images) for shard in shards))
+    with indexed(run.storage) as index:
+        if len(index):
+            index.note_there(run.storage.list(""))
+        _forget_finished_journals(run.storage, index)
+        images = list_images(run.order.source, run.destination)
+        return plan_day(images, _Finished(index, retry), run.order.params.batch.shard_size)
 
 
-def _forget_finished_journals(storage: LocalStorage, rows: Mapping[str, ImageRow]) -> None:
+def _forget_finished_journals(storage: Storage, index: Index) -> None:
     """Clear journals whose shard has a manifest: the run died before it could, or a retry did not come to its end.
 
     What such a retry had published is taken back: the manifest says quarantined until another retry is committed.
     """
-    committed = {Path(path).stem for path in manifest_paths(storage)}
+    committed = {Path(path).stem for path in index.manifests}
     for shard_id in Journal.shard_ids(storage) & committed:
         journal = Journal(storage, shard_id)
         for path in journal.rows():
-            if path in rows and rows[path].state != PUBLISHED:
+            known = index.get(path)
+            if known is not None and known.state != PUBLISHED:
                 storage.delete(path)
         journal.clear()
 
@@ -167,8 +162,9 @@ def commit_shard(run: Run, shard: Shard, rows: Sequence[ImageRow]) -> str:
     """Write the manifest, after which the shard counts, and forget its journal.
 
     Raises:
-        StreetveilError: not every image has an end state, or the destination cannot be written to.
+        StreetveilError: not every image has an end state, or the destination cannot be written to, or is another's.
     """
+    run.check_held()
     missing = {image.path for image in shard.images} - {row.path for row in rows}
     if missing or len(rows) != len(shard.images):
         raise StreetveilError(f"shard {shard.id}: {len(missing)} images without an end state; run again")
@@ -203,15 +199,3 @@ def code_revision() -> str:
     except (OSError, subprocess.SubprocessError):
         return f"v{version('streetveil')}"
     return described.stdout.strip()
-
-
-@contextmanager
-def locked(root: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Hold the destination; the system lets go of it even if this process is killed."""
-    with (root / STATE_FOLDER / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            on_wait()
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -8,6 +8,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from components.batch.places import Place
 from components.errors import StreetveilError
 
 _KEY_BYTES = 32
@@ -48,7 +49,7 @@ class RunKey:
             pass  # another run of the same day has closed it
 
 
-def acquire_run_key(keys_dir: Path, destination: Path, key_file: Path | None = None) -> RunKey:
+def acquire_run_key(keys_dir: Path, destination: Place, key_file: Path | None = None) -> RunKey:
     """The key of a destination's open day; made if there is none yet.
 
     Args:
@@ -61,9 +62,10 @@ def acquire_run_key(keys_dir: Path, destination: Path, key_file: Path | None = N
     """
     if key_file is not None:
         return RunKey(read_key(key_file), key_file, kept=True)
-    name = hashlib.sha256(str(destination.resolve()).encode()).hexdigest()[:24]
+    where = destination.resolve() if isinstance(destination, Path) else destination
+    name = hashlib.sha256(str(where).encode()).hexdigest()[:24]
     path = keys_dir / f"{name}.key"
-    if keys_dir.resolve().is_relative_to(destination.resolve()):
+    if isinstance(where, Path) and keys_dir.resolve().is_relative_to(where):
         raise StreetveilError(
             f"the keys folder {keys_dir} lies inside the destination: set STREETVEIL_KEYS_DIR elsewhere"
         )

@@ -17,7 +17,8 @@ from itertools import islice
 import numpy as np
 
 from components.batch.engines.local import local_engine
-from components.batch.manifest import PUBLISHED, ImageRow, encode_manifest, read_manifest, read_rows
+from components.batch.index import valid_rows
+from components.batch.manifest import PUBLISHED, ImageRow, encode_manifest, read_manifest
 from components.batch.sources import ImageRef, read_image
 from components.batch.storage import STATE_FOLDER, Storage
 from components.batch.worker import WorkOrder, held, listed
@@ -92,9 +93,9 @@ def cast_shadow(order: WorkOrder, challenger: Bundle, settings: Shadow, workers:
         OSError: nothing can be written beside the manifests.
     """
     storage, version = order.destination, challenger.version
-    published = {path: row for path, row in read_rows(storage).items() if row.model_version == order.bundle.version}
     kept = read_shadow(storage, version)
-    wanted = chosen(published.values(), settings.share)[: settings.max_images]
+    ours = (row for row in valid_rows(storage) if row.model_version == order.bundle.version)
+    published, wanted = _of_interest(ours, kept, settings)
     left = [row for row in wanted if not _is_of(kept.get(row.path), row)]
     faults: Counter[str] = Counter()
     if left:
@@ -107,6 +108,21 @@ def cast_shadow(order: WorkOrder, challenger: Bundle, settings: Shadow, workers:
     told = compare(published, read_shadow(storage, version), order.bundle.version, version, dict(faults))
     storage.write(f"{SHADOWS}/{version}/{_COMPARISON}", json.dumps(asdict(told), indent=1).encode())
     return told
+
+
+def _of_interest(
+    rows: Iterable[ImageRow], kept: Mapping[str, ImageRow], settings: Shadow
+) -> tuple[dict[str, ImageRow], list[ImageRow]]:
+    """Of a day's rows, those that were looked at or will be, by path, and those that a challenger is to have seen."""
+    published: dict[str, ImageRow] = {}
+    wanted: list[ImageRow] = []
+    for row in rows:
+        is_wanted = len(wanted) < settings.max_images and bool(chosen([row], settings.share))
+        if is_wanted:
+            wanted.append(row)
+        if is_wanted or row.path in kept:
+            published[row.path] = row
+    return published, wanted
 
 
 def look(row: ImageRow) -> ImageRow:

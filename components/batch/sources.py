@@ -1,14 +1,17 @@
-"""What there is to blur: every file below a folder, in an order that never changes."""
+"""What there is to blur: every file below a folder, or object below a prefix, in an order that never changes."""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.batch.storage import STATE_FOLDER
+from components.batch.object_store import ObjectStore
+from components.batch.places import Place, are_entangled
+from components.batch.storage import STATE_FOLDER, told_name
 from components.errors import ImageFault, Reason, StreetveilError
 
 
@@ -27,26 +30,48 @@ class ImageRef:
     modified_ns: int
 
 
-def list_images(source: Path, destination: Path) -> Iterator[ImageRef]:
-    """Every file below a folder, sorted, whatever it is: a file that is no image gets an end state too.
+def list_images(source: Place, destination: Place) -> Iterator[ImageRef]:
+    """Every file below a source, one by one, whatever it is: a file that is no image gets an end state too.
 
-    Links to folders are not followed (they may go round in circles); links to files are. The destination, if it lies
-    below the source, and Streetveil's own state folders are passed over.
+    In a folder, links to folders are not followed (they may go round in circles); links to files are. The destination,
+    if it lies below the source, and Streetveil's own state folders are passed over.
 
     Raises:
-        StreetveilError: there is no such folder, or source and destination are entangled.
+        StreetveilError: there is no such source, it cannot be listed, or source and destination are entangled.
     """
-    if not source.is_dir():
+    if isinstance(source, Path) and not source.is_dir():
         raise StreetveilError(f"no folder {source}: name the folder that holds the images")
-    inside, outside = source.resolve(), destination.resolve()
-    if inside == outside or inside.is_relative_to(outside):
+    if are_entangled(source, destination):
         raise StreetveilError(
             f"destination {destination} would mix with the originals in {source}: choose another folder"
         )
-    yield from _walk(inside, inside, outside)
+    if isinstance(source, ObjectStore):
+        yield from _objects(source, destination)
+    else:
+        inside = source.resolve()
+        yield from _walk(inside, inside, destination.resolve() if isinstance(destination, Path) else None)
 
 
-def _walk(folder: Path, root: Path, destination: Path) -> Iterator[ImageRef]:
+def _objects(source: ObjectStore, destination: Place) -> Iterator[ImageRef]:
+    below = None
+    if isinstance(destination, ObjectStore) and destination.bucket == source.bucket:
+        below = destination.prefix.removeprefix(source.prefix) if destination.prefix.startswith(source.prefix) else None
+    for found in source.objects():
+        is_ours = STATE_FOLDER in found.path.split("/")
+        if not is_ours and not (below and found.path.startswith(below)):
+            yield ImageRef(_told(found.path), found.size_bytes, found.modified_ns)
+
+
+def _told(key: str) -> str:
+    """An object's name as a path below any destination.
+
+    One that would leave it, or be another's there, is told with escapes, found under no such name, and quarantined.
+    """
+    escaped = {"": "\\x2f", ".": "\\x2e", "..": "\\x2e\\x2e"}
+    return "/".join(escaped.get(part, part) for part in key.replace("\0", "\\x00").split("/"))
+
+
+def _walk(folder: Path, root: Path, destination: Path | None) -> Iterator[ImageRef]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
@@ -62,7 +87,7 @@ def _walk(folder: Path, root: Path, destination: Path) -> Iterator[ImageRef]:
 
 def _reference(path: Path, root: Path) -> ImageRef:
     # A name that is not UTF-8 cannot stand in a manifest as it is; it is told with escapes, and quarantined.
-    name = path.relative_to(root).as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    name = told_name(path.relative_to(root))
     try:
         status = path.stat()
     except OSError:
@@ -70,27 +95,34 @@ def _reference(path: Path, root: Path) -> ImageRef:
     return ImageRef(name, status.st_size, status.st_mtime_ns)
 
 
-def read_image(source: Path, image: ImageRef, max_file_mib: float) -> bytes:
+def read_image(source: Place, image: ImageRef, max_file_mib: float) -> bytes:
     """The bytes of an input.
 
     Raises:
         ImageFault: it is not a regular file, is too large, or cannot be read.
+        StreetveilError: the place itself does not answer.
     """
-    path = source / image.path
+    max_bytes = int(max_file_mib * 2**20)
     try:
-        status = path.stat()  # never open what is no file: reading a pipe would wait for ever
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageFault(Reason.NOT_A_FILE, "a pipe, socket or device, not a file; remove it from the folder")
-        if status.st_size > max_file_mib * 2**20:
-            raise ImageFault(
-                Reason.TOO_LARGE,
-                f"{status.st_size / 2**20:.0f} MiB; reading.max_file_mib allows {max_file_mib:g}",
-            )
-        return path.read_bytes()
+        if isinstance(source, ObjectStore):
+            return source.read_bounded(image.path, max_bytes)
+        return _read_file(source / image.path, max_bytes)
     except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.EFBIG:
+            detail = f"{error.strerror}; reading.max_file_mib allows {max_file_mib:g}"  # type: ignore[union-attr]
+            raise ImageFault(Reason.TOO_LARGE, detail) from error
         if "\\x" in image.path and isinstance(error, FileNotFoundError):
-            raise ImageFault(Reason.BAD_NAME, "the file's name is not UTF-8; rename it") from error
+            raise ImageFault(Reason.BAD_NAME, "its name is not UTF-8, or no path of a file; rename it") from error
         what = getattr(error, "strerror", None) or str(error)
         raise ImageFault(
             Reason.UNREADABLE, f"cannot be read ({what}); mend it, then `streetveil quarantine retry`"
         ) from error
+
+
+def _read_file(path: Path, max_bytes: int) -> bytes:
+    status = path.stat()  # never open what is no file: reading a pipe would wait for ever
+    if not stat.S_ISREG(status.st_mode):
+        raise ImageFault(Reason.NOT_A_FILE, "a pipe, socket or device, not a file; remove it from the folder")
+    if status.st_size > max_bytes:
+        raise OSError(errno.EFBIG, f"{status.st_size / 2**20:.0f} MiB")
+    return path.read_bytes()

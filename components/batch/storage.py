@@ -7,11 +7,12 @@ and rename on a disk, one PUT on an object store) is the implementation's own bu
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Protocol
 
 from components.durable import is_alive, sync
@@ -30,6 +31,7 @@ class Storage(Protocol):
         Raises:
             FileNotFoundError: there is nothing under the path.
             OSError: it cannot be read.
+            StreetveilError: the place itself does not answer, so nothing can be said of the file; all methods.
         """
         ...
 
@@ -52,10 +54,15 @@ class Storage(Protocol):
         ...
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Paths below a folder, sorted; none if there is no such folder."""
+        """Paths below a folder, in an order that never changes; none if there is no such folder."""
+        ...
+
+    def remove_leftovers(self) -> None:
+        """Remove what writers that no longer live have left half done."""
         ...
 
 
+_NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 _WRITE_ATTEMPTS = 100  # each loses against a tidying process only if that steps in between two system calls
 
 
@@ -99,20 +106,28 @@ class LocalStorage:
 
     def delete(self, path: str) -> None:
         """See `Storage.delete`."""
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        try:
             (self.root / path).unlink()
+        except OSError as error:
+            if error.errno not in _NOTHING_THERE:
+                raise
 
     def exists(self, path: str) -> bool:
         """See `Storage.exists`."""
-        return (self.root / path).is_file()
+        try:
+            return (self.root / path).is_file()
+        except OSError as error:
+            if error.errno not in _NOTHING_THERE:
+                raise
+            return False
 
     def list(self, prefix: str) -> Iterator[str]:
-        """See `Storage.list`."""
+        """See `Storage.list`; one folder's names are in memory at a time."""
         folder = self.root / prefix
         for parent, folders, files in os.walk(folder):
             folders.sort()
             for name in sorted(files):
-                yield (Path(parent) / name).relative_to(self.root).as_posix()
+                yield told_name((Path(parent) / name).relative_to(self.root))
 
     def remove_leftovers(self) -> None:
         """Remove temporary files of writers that no longer live, and folders that are empty."""
@@ -122,6 +137,11 @@ class LocalStorage:
         for folder in (self.root / _TEMPORARY, *sorted((self.root / STATE_FOLDER / "journal").glob("*"))):
             with contextlib.suppress(OSError):  # not empty, or not there
                 folder.rmdir()
+
+
+def told_name(path: PurePath) -> str:
+    """A path with `/`, as manifests have it: what of a name is not UTF-8 is told with escapes."""
+    return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def open_destination(folder: Path) -> LocalStorage:

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from components.batch.manifest import PUBLISHED, ImageRow
+from components.batch.tally import STAGES, Tally, percentiles
 from components.detections import CLASS_NAMES
-from components.errors import INPUT_FAULTS
 
 EXIT_PUBLISHED, EXIT_FAILED, EXIT_QUARANTINED = 0, 1, 3
-_STAGES = ("read", "decode", "detect", "publish", "verify", "write")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +31,7 @@ class Summary:
         latency_ms: by stage.
         published_share: of what could be decoded; None if nothing could.
         fallback_reason: why @previous was used; None if @champion was.
+        quarantine_list: path, reason and detail of the first thousand; the manifests have them all.
         stage_s: wall time by stage, s, summed over the published images.
     """
 
@@ -65,7 +60,7 @@ class Summary:
 
 
 def summarise(
-    rows: Sequence[ImageRow],
+    tally: Tally,
     *,
     finished_before: int,
     duration_s: float,
@@ -74,32 +69,24 @@ def summarise(
     min_published_share: float,
     fallback_reason: str | None = None,
 ) -> Summary:
-    """The summary of a run from the rows it made."""
-    published = [row for row in rows if row.state == PUBLISHED]
-    refused = [row for row in rows if row.state != PUBLISHED]
-    decodable = len(published) + sum(row.reason not in INPUT_FAULTS for row in refused)
+    """The summary of a run from the tally of the rows that it made."""
+    decodable = tally.inputs - tally.undecodable
     return Summary(
-        inputs=len(rows),
-        published=len(published),
+        inputs=tally.inputs,
+        published=tally.published,
         finished_before=finished_before,
-        quarantined=dict(Counter(row.reason or "unknown" for row in refused).most_common()),
-        objects={name: sum(row.blurred(name) for row in published) for name in CLASS_NAMES},
-        latency_ms={stage: _latency(published, stage) for stage in _STAGES} if published else {},
+        quarantined=dict(tally.quarantined.most_common()),
+        objects={name: tally.objects[name] for name in CLASS_NAMES},
+        latency_ms={stage: Latency(*percentiles(tally.times_ms[stage], (50, 95, 99))) for stage in STAGES}
+        if tally.published
+        else {},
         duration_s=duration_s,
-        images_per_s=len(rows) / duration_s if duration_s > 0 else 0.0,
+        images_per_s=tally.inputs / duration_s if duration_s > 0 else 0.0,
         model=model,
         region=region,
-        published_share=len(published) / decodable if decodable else None,
+        published_share=tally.published / decodable if decodable else None,
         min_published_share=min_published_share,
         fallback_reason=fallback_reason,
-        quarantine_list=sorted((row.path, row.reason or "unknown", row.detail or "") for row in refused),
-        stage_s={stage: sum(_values_ms(published, stage)) / 1000 for stage in _STAGES} if published else {},
+        quarantine_list=list(tally.listed),
+        stage_s={stage: tally.spent_s[stage] for stage in STAGES} if tally.published else {},
     )
-
-
-def _latency(rows: Sequence[ImageRow], stage: str) -> Latency:
-    return Latency(*(float(value) for value in np.percentile(_values_ms(rows, stage), (50, 95, 99))))
-
-
-def _values_ms(rows: Sequence[ImageRow], stage: str) -> list[float]:
-    return [getattr(row, f"{stage}_ms") or 0.0 for row in rows]

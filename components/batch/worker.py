@@ -5,17 +5,19 @@ A worker is single-threaded, holds the model, and takes one image after another.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from components.batch.journal import Journal
 from components.batch.manifest import PUBLISHED, QUARANTINED, ImageRow, Proposal
+from components.batch.places import Place
 from components.batch.sources import ImageRef, read_image
 from components.batch.storage import Storage
 from components.blurring import BlurredImage, Blurring, blur_image
@@ -34,7 +36,7 @@ class WorkOrder:
     """All that a worker must know; the same for every image of a run.
 
     Attributes:
-        source: the folder with the originals.
+        source: where the originals are.
         destination: where outputs and journals go.
         region_name: whose rules apply.
         params: all settings.
@@ -44,7 +46,7 @@ class WorkOrder:
         device: where the model runs.
     """
 
-    source: Path
+    source: Place
     destination: Storage
     region_name: str
     params: Params
@@ -113,14 +115,20 @@ def process_image(order: WorkOrder, blurring: Blurring, journal: Journal, image:
     """Bring one image to its end state and note it in the journal.
 
     Raises:
-        StreetveilError: the destination cannot be written to; the image has no end state yet.
+        StreetveilError: source or destination cannot be used; the image has no end state yet, and nothing is held
+            against it.
     """
     attempts = journal.begin(image.path)
-    if attempts > order.params.batch.max_attempts:
-        row = order.quarantined(image, attempts - 1, crash_fault(attempts - 1))
-    else:
-        row = _attempt(order, blurring, image, attempts)
-    journal.end(row)
+    try:
+        if attempts > order.params.batch.max_attempts:
+            row = order.quarantined(image, attempts - 1, crash_fault(attempts - 1))
+        else:
+            row = _attempt(order, blurring, image, attempts)
+        journal.end(row)
+    except StreetveilError:
+        with suppress(StreetveilError, OSError):  # then it has one attempt less
+            journal.take_back(image.path, attempts)
+        raise
     return row
 
 
@@ -175,6 +183,8 @@ def _write(destination: Storage, path: str, output: bytes) -> float:
             Reason.NAME_TAKEN, "the destination has a folder or file in its place; move it away"
         ) from error
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise ImageFault(Reason.BAD_NAME, "its name is too long for the destination; rename it") from error
         raise StreetveilError(
             f"cannot write to the destination: {error.strerror}; make room or mend it, then run again"
         ) from error

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from components.batch.manifest import PUBLISHED, manifest_paths, read_manifest
+from components.batch.places import Place, name_of, written
 from components.batch.shadow import LOOKED_AT, shadow_paths
-from components.batch.storage import Storage, written_destination
+from components.batch.storage import Storage
 from components.detections import CLASS_NAMES
 from components.errors import StreetveilError
 
@@ -141,14 +141,14 @@ def profile_of(tables: Iterable[pa.Table], day: str, state: str = PUBLISHED) -> 
     return DayProfile(day, version, number, {name: tuple(of.tolist()) for name, of in counts[version].items()})
 
 
-def profile_of_folder(published: Path) -> DayProfile:
-    """Count a day from the folder that its run has written; the folder's name is the day's.
+def profile_of_folder(published: Place) -> DayProfile:
+    """Count a day from the place that its run has written; the last part of its name is the day's.
 
     Raises:
         StreetveilError: no run has written it, a manifest cannot be read, or nothing was published.
     """
-    storage = written_destination(published)
-    return profile_of((read_manifest(storage, path) for path in manifest_paths(storage)), published.resolve().name)
+    storage = written(published)
+    return profile_of((read_manifest(storage, path) for path in manifest_paths(storage)), name_of(published))
 
 
 def profile_of_shadow(storage: Storage, version: str, day: str) -> DayProfile:

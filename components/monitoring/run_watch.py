@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from components.batch.manifest import PUBLISHED, QUARANTINED, ImageRow
-from components.batch.run import Plan, Run
+from components.batch.places import name_of
+from components.batch.plan import Plan
+from components.batch.run import Run
 from components.errors import StreetveilError
 from components.event_log import log_event, log_failure
 from components.monitoring.prometheus import write_textfile
@@ -37,7 +39,7 @@ class RunWatch:
         self._lock = threading.RLock()
         order, now = run.order, time.time()
         self.record = RunRecord(
-            kind, run.destination.resolve().name, order.bundle.version, order.region_name, now, now,
+            kind, name_of(run.destination), order.bundle.version, order.region_name, now, now,
             fallback_reason=fallback_reason,
         )  # fmt: skip
         log_event("run.started", run=kind, day=self.record.day, region=order.region_name,
@@ -49,7 +51,7 @@ class RunWatch:
     def planned(self, plan: Plan) -> None:
         """The plan stands."""
         log_event("run.planned", run=self.record.kind, images=plan.images_left, finished_before=plan.finished_before,
-                  shards=len(plan.shards))  # fmt: skip
+                  shards=plan.shard_count)  # fmt: skip
         self._keep(planned=plan.images_left, finished_before=plan.finished_before)
 
     def committed(self, rows: Sequence[ImageRow]) -> None:

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 import yaml
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from components.errors import StreetveilError
@@ -204,6 +204,7 @@ class Environment(BaseSettings):
     mlflow_tracking_uri: str = Field(
         default=f"sqlite:///{PROJECT_ROOT / 'mlruns' / 'mlflow.db'}", validation_alias="MLFLOW_TRACKING_URI"
     )
+    aws_endpoint_url: str = Field(default="", validation_alias=AliasChoices("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
     api_tokens: SecretStr = SecretStr("")
     api_tokens_file: Path | None = None
     reports: Path = PROJECT_ROOT / "data" / "user_reports.sqlite"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import field_validator
+
 from components.settings.base import Count, Frozen, Positive, Share
 
 
@@ -28,3 +32,13 @@ class Daily(Frozen):
     source: str
     destination: str
     region: str
+    timezone: str
+
+    @field_validator("timezone")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"{name!r} is no time zone; take one as Europe/Berlin") from error
+        return name

@@ -13,7 +13,7 @@ from components.batch import second_look
 from components.batch.audit import audit
 from components.batch.backfill import Backfill, Limits, backfill_archive
 from components.batch.manifest import PUBLISHED, QUARANTINED, manifest_paths, read_rows
-from components.batch.run import locked
+from components.batch.places import locked
 from components.batch.storage import LocalStorage
 from components.detection.bundle import Bundle
 from components.errors import ImageFault, Reason, StreetveilError

@@ -13,7 +13,8 @@ from components.batch.audit import audit
 from components.batch.engines.local import local_engine
 from components.batch.journal import Journal
 from components.batch.manifest import read_rows
-from components.batch.run import Plan, Run, commit_shard, open_run, plan_run, verify_shard
+from components.batch.plan import Plan
+from components.batch.run import Run, commit_shard, open_run, plan_run, verify_shard
 from components.batch.storage import LocalStorage
 from components.detection.bundle import Bundle
 from components.errors import Reason, StreetveilError
@@ -38,6 +39,11 @@ def opened(tmp_path: Path, params: Params, toy: Bundle, fill: Callable) -> Calla
     return _open
 
 
+def nothing_left(plan: Plan, finished: int) -> bool:
+    """Whether a plan has no work, and so many images are finished."""
+    return (list(plan.shards), plan.images_left, plan.finished_before) == ([], 0, finished)
+
+
 def test_a_crash_between_manifest_and_journal_is_tidied_up(
     opened: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -49,7 +55,7 @@ def test_a_crash_between_manifest_and_journal_is_tidied_up(
     assert Journal.shard_ids(run.storage) == {shard.id}
     monkeypatch.undo()
     with opened() as run:
-        assert plan_run(run) == Plan((), 6)
+        assert nothing_left(plan_run(run), 6)
     assert Journal.shard_ids(run.storage) == set()
 
 
@@ -68,7 +74,7 @@ def test_an_interrupted_retry_is_taken_back_and_can_be_tried_again(
         commit_quarantined = [run.order.quarantined(image, 1, _fault()) for image in shard.images]
         commit_shard_without_clearing(run, shard, commit_quarantined)
     with opened() as run:
-        assert plan_run(run) == Plan((), 6)
+        assert nothing_left(plan_run(run), 6)
     assert list(audit(storage)) == []
     summary = blur_folder(
         tmp_path / "in", tmp_path / "out", params, "eu", Champion(toy), workers=1, retry=frozenset({"broken.jpg"})

@@ -15,7 +15,8 @@ from prefect.testing.utilities import prefect_test_harness
 
 from components.batch.audit import audit
 from components.batch.manifest import ImageRow, read_rows
-from components.batch.run import Run, commit_shard, locked
+from components.batch.places import locked
+from components.batch.run import Run, commit_shard
 from components.batch.shadow import read_shadow
 from components.batch.shards import Shard
 from components.batch.storage import LocalStorage

@@ -1,0 +1,48 @@
+"""The engines by name."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Literal
+
+from components.batch.engines.engine import Engine
+from components.batch.engines.local import local_engine
+from components.batch.worker import WorkOrder
+from components.errors import StreetveilError
+
+EngineName = Literal["local", "ray"]
+
+
+def check_engine(name: EngineName) -> None:
+    """Say at once if an engine cannot be used here.
+
+    Raises:
+        StreetveilError: what it needs is not installed.
+    """
+    if name == "ray":
+        try:
+            import components.batch.engines.ray  # noqa: F401
+        except ImportError as error:
+            raise StreetveilError(
+                f"the engine ray cannot be used here ({error}): install streetveil[ray], or take --engine local"
+            ) from error
+
+
+def open_engine(name: EngineName, order: WorkOrder, workers: int, images: int) -> AbstractContextManager[Engine]:
+    """An engine for as long as the block lasts.
+
+    Args:
+        name: which one.
+        order: what every worker is told.
+        workers: processes; no more are started than there are images.
+        images: that are left.
+
+    Raises:
+        StreetveilError: what it needs is not installed, or no worker can start.
+    """
+    check_engine(name)
+    if name == "local":
+        return local_engine(order, min(workers, images))
+    from components.batch.engines.ray import ray_engine
+
+    return ray_engine(order, min(workers, images))
