@@ -99,7 +99,7 @@ def daily_blur(
 
     Args:
         day: which day; by default the one before the run's scheduled time, however late it starts.
-        source, destination: folders, or s3://bucket/prefix; `{day}` stands for the day. Default: `daily` in params.yaml.
+        source, destination: folders, or s3://bucket/prefix; `{day}` stands for the day. Default: `daily` of params.yaml
         region: whose rules apply. Default: `daily.region` in params.yaml.
         device: where the model runs.
         workers: worker processes; one a core of this machine by default.
@@ -145,7 +145,8 @@ def daily_blur(
 
 
 def _blur_shards(run: Run, plan: Plan, watch: RunWatch, engine_name: EngineName, workers: int) -> Tally:
-    tally, failed, in_a_row = Tally(), [], 0
+    tally, in_a_row = Tally(), 0
+    failed: list[Exception] = []
     if not plan.images_left:
         return tally
     with open_engine(engine_name, run.order, workers, plan.images_left) as engine:
