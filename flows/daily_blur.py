@@ -29,7 +29,7 @@ _SHARDS_IN_FLIGHT = 2
 
 
 @task(retries=1, retry_delay_seconds=10, cache_policy=NO_CACHE)
-def resolve_model(params: Params, region: str, device: Device) -> Champion:
+def resolve_model(params: Params, region: str | None, device: Device) -> Champion:
     """The run's one model."""
     champion = current_champion(params, region, device)
     if champion.fallback_reason:
@@ -87,7 +87,7 @@ def daily_blur(
     Args:
         day: which day; yesterday by default.
         source, destination: folders; `{day}` stands for the day. Default: `daily` in params.yaml.
-        region: whose rules apply. Default: `daily.region` in params.yaml.
+        region: whose rules apply to every image. Default: `daily.region` in params.yaml, else its `policies`.
         device: where the model runs.
         workers: worker processes; one a core by default.
 
@@ -98,7 +98,8 @@ def daily_blur(
     day = day or _yesterday()
     inputs = _folder(source or params.daily.source, day)
     outputs = _folder(destination or params.daily.destination, day)
-    region_name = params.region(region or params.daily.region)[0]
+    given = region or params.daily.region
+    region_name = params.region(given)[0] if given else None
     start = time.perf_counter()
     champion = resolve_model(params, region_name, device)
     logger = get_run_logger()

@@ -10,7 +10,7 @@ from pathlib import Path
 from components.batch.engines.local import local_engine
 from components.batch.manifest import ImageRow
 from components.batch.run import close_run, commit_shard, open_run, plan_run, verify_shard
-from components.batch.summary import Summary, summarise
+from components.batch.summary import Summary, region_words, summarise
 from components.detection.onnx_runtime import Device, resolve_device
 from components.registry.champion import Champion, bootstrap, resolve_champion
 from components.registry.models import Registry
@@ -21,7 +21,7 @@ def blur_folder(
     source: Path,
     destination: Path,
     params: Params,
-    region_name: str,
+    region_name: str | None,
     champion: Champion,
     *,
     workers: int,
@@ -37,7 +37,7 @@ def blur_folder(
     Args:
         source, destination: the folders.
         params: all settings.
-        region_name: whose rules apply.
+        region_name: whose rules apply to every image; None leaves that to the policies.
         champion: the run's model.
         workers: worker processes.
         device: where the model runs.
@@ -63,7 +63,7 @@ def blur_folder(
 
 
 def sum_up(
-    rows: list[ImageRow], before: int, duration_s: float, champion: Champion, region_name: str, params: Params
+    rows: list[ImageRow], before: int, duration_s: float, champion: Champion, region_name: str | None, params: Params
 ) -> Summary:
     """The summary of a run from its rows, its model and its rules."""
     return summarise(
@@ -71,13 +71,13 @@ def sum_up(
         finished_before=before,
         duration_s=duration_s,
         model=f"{champion.bundle.name} version {champion.bundle.version}",
-        region=region_name,
+        region=region_name or region_words(rows),
         min_published_share=params.batch.min_published_share,
         fallback_reason=champion.fallback_reason,
     )
 
 
-def current_champion(params: Params, region_name: str, device: Device) -> Champion:
+def current_champion(params: Params, region_name: str | None, device: Device) -> Champion:
     """The model for one run; on a machine without any, the shipped detectors are registered first."""
     registry = Registry.of(params.registry.model_name)
     bootstrap(registry)

@@ -97,6 +97,14 @@ def summarise(
     )
 
 
+def region_words(rows: Sequence[ImageRow]) -> str:
+    """The regions of a run that left them to the policies, with how many images each got, and how many in doubt."""
+    counts = Counter(row.region for row in rows)
+    told = ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "no image"
+    in_doubt = sum(row.region_by == "doubt" for row in rows)
+    return f"by the policies: {told}" + (f"; {in_doubt} in doubt" if in_doubt else "")
+
+
 def _latency(rows: Sequence[ImageRow], stage: str) -> Latency:
     return Latency(*(float(value) for value in np.percentile(_values_ms(rows, stage), (50, 95, 99))))
 

@@ -104,7 +104,7 @@ def _add_watch(app: FastAPI, service: Service, workers: Workers, metrics: Servic
         if not workers.is_alive:
             raise Refusal(503, "stopping", "no pictures are taken; see the service's log")
         model = f"{bundle.name} version {bundle.version}"
-        return {"status": "ok", "model": model, "region": service.order.region_name, "workers": workers.count}
+        return {"status": "ok", "model": model, "region": service.order.region_words, "workers": workers.count}
 
     @app.get(
         "/metrics",
