@@ -35,7 +35,7 @@ UNCHECKED = {
     (
         "docs/deploy.md",
         ".venv/bin/python -m mlflow.server.auth db upgrade",
-    ): "another project's, on a server's database",
+    ): "another project's, on a database",
     ("docs/deploy.md", ".venv/bin/prefect server database upgrade"): "another project's command on a server's database",
     ("docs/labelling.md", "git "): "changes the repository",
     ("docs/operate.md", "export "): _OF_THE_SHELL,
