@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from components.detection.cascade import Cascade, Proposals
+from components.detection.exemptions import Exemption, spare
 from components.detection.region_rules import Outcome, areas_to_hide, decide, reaches_threshold
 from components.detections import Detections, iou
 from components.errors import ImageFault, ModelError, Reason
@@ -43,6 +44,10 @@ class Blurring:
     redetect_share: float = 0.0
     safety_sample_share: float = 0.0
 
+    def of_region(self, region: Region) -> Blurring:
+        """The same by another region's rules."""
+        return replace(self, region=region, recipe=replace(self.recipe, obfuscation=region.obfuscation))
+
 
 @dataclass(frozen=True, slots=True)
 class BlurredImage:
@@ -55,6 +60,7 @@ class BlurredImage:
         picture: the decoded source.
         proposals: everything that could be a face or a plate, strongest first.
         outcomes: what became of each proposal.
+        exemptions: for each proposal, the id of the exemption that left it visible.
         blurring_id: as the output carries it.
         stage_ms: wall time of each of `STAGES`.
     """
@@ -65,6 +71,7 @@ class BlurredImage:
     picture: Picture
     proposals: Proposals
     outcomes: list[Outcome]
+    exemptions: list[str | None]
     blurring_id: str
     stage_ms: dict[str, float] = field(default_factory=dict)
 
@@ -83,13 +90,19 @@ def timed_with(clock: Callable[[], float]) -> Iterator[None]:
         _clock.reset(token)
 
 
-def blur_image(source_bytes: bytes, blurring: Blurring, drawn: Detections | None = None) -> BlurredImage:
+def blur_image(
+    source_bytes: bytes,
+    blurring: Blurring,
+    drawn: Detections | None = None,
+    exemptions: Sequence[Exemption] = (),
+) -> BlurredImage:
     """Decode, detect, decide, publish, verify.
 
     Args:
         source_bytes: the file.
         blurring: how.
         drawn: what a person has drawn; it is hidden whatever the region asks for.
+        exemptions: what may stay visible of what is found in this picture.
 
     Raises:
         ImageFault: the picture cannot be blurred safely; it belongs in quarantine.
@@ -99,7 +112,7 @@ def blur_image(source_bytes: bytes, blurring: Blurring, drawn: Detections | None
     with _timed(stage_ms, "decode"):
         picture = decode(source_bytes, recipe.reading)
     with _timed(stage_ms, "detect"):
-        proposals, outcomes = find(picture, blurring)
+        proposals, outcomes, exempted = find(picture, blurring, exemptions)
     with _timed(stage_ms, "publish"):
         chosen = proposals.found.select([outcome is Outcome.BLURRED for outcome in outcomes])
         hidden = chosen if drawn is None else Detections.concatenate([chosen, drawn])
@@ -111,17 +124,26 @@ def blur_image(source_bytes: bytes, blurring: Blurring, drawn: Detections | None
         if redetected:
             redetect(blurring, picture, output.file_bytes, chosen)
     blurring_id = recipe.noise(picture).blurring_id()
-    return BlurredImage(output.file_bytes, output.way, redetected, picture, proposals, outcomes, blurring_id, stage_ms)
+    return BlurredImage(
+        output.file_bytes, output.way, redetected, picture, proposals, outcomes, exempted, blurring_id, stage_ms
+    )
 
 
-def find(picture: Picture, blurring: Blurring) -> tuple[Proposals, list[Outcome]]:
-    """Everything in a picture that could be a face or a plate, strongest first, and what the region makes of each.
+def find(
+    picture: Picture, blurring: Blurring, exemptions: Sequence[Exemption] = ()
+) -> tuple[Proposals, list[Outcome], list[str | None]]:
+    """Everything in a picture that could be a face or a plate, strongest first, and what becomes of each.
+
+    Returns:
+        The proposals; the outcome of each, by the region's rules; and the id of the exemption that left it visible.
 
     Raises:
         ImageFault: a network's output cannot be trusted.
     """
     proposals = _examine(blurring, picture, falls_into(picture.sha256, blurring.safety_sample_share))
-    return proposals, decide(proposals.found, blurring.region)
+    outcomes = decide(proposals.found, blurring.region)
+    size = picture.width, picture.height
+    return proposals, *spare(proposals.found, outcomes, exemptions, *size)
 
 
 def _examine(blurring: Blurring, picture: Picture, sampled: bool) -> Proposals:

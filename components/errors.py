@@ -36,6 +36,7 @@ class Reason(StrEnum):
     STILL_DETECTED = "still_detected"
     NAME_TAKEN = "name_taken"
     INTERNAL_ERROR = "internal_error"
+    DISCARDED = "discarded"
 
 
 # Faults of the file itself: no blurrer could have published it, so they do not count against the published share.

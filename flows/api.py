@@ -58,7 +58,7 @@ def api(
         if not with_token and not is_loopback(host):
             raise StreetveilError(f"{host} can be reached by others: leave --no-token out")
         params, environment = load_params(), Environment()
-        region_name = params.region(region)[0]
+        region_name = params.region(region)[0] if region else None
         tokens, made = _tokens() if with_token else (None, None)
         key = read_key(key_file) if key_file is not None else None
         with listen(host, port) as listener:
@@ -72,7 +72,7 @@ def api(
             if is_fallback:
                 typer.echo(f"FALL-BACK: @previous is used: {champion.fallback_reason}", err=True)
             address = f"http://{host}:{listener.getsockname()[1]}/"
-            typer.echo(f"region {region_name}, {processes} workers. Ctrl-C stops. The page:")
+            typer.echo(f"region {order.region_words}, {processes} workers. Ctrl-C stops. The page:")
             typer.echo(address + (f"#token={made}" if made else ""))
             run_service(service, listener)
 

@@ -40,7 +40,7 @@ _FAILURES_IN_A_ROW = 3
 
 
 @task(retries=1, retry_delay_seconds=10, cache_policy=NO_CACHE)
-def resolve_model(params: Params, region: str, device: Device) -> Champion:
+def resolve_model(params: Params, region: str | None, device: Device) -> Champion:
     """The run's one model."""
     champion = current_champion(params, region, device)
     if champion.fallback_reason:
@@ -100,7 +100,7 @@ def daily_blur(
     Args:
         day: which day; by default the one before the run's scheduled time, however late it starts.
         source, destination: folders, or s3://bucket/prefix; `{day}` stands for the day. Default: `daily` of params.yaml
-        region: whose rules apply. Default: `daily.region` in params.yaml.
+        region: whose rules apply to every image. Default: `daily.region` in params.yaml, else its `policies`.
         device: where the model runs.
         workers: worker processes; one a core of this machine by default.
         engine: local, or ray for a cluster.
@@ -115,7 +115,8 @@ def daily_blur(
     day = day or day_before_schedule(params.daily.timezone)
     inputs = place_for(source or params.daily.source, day)
     outputs = place_for(destination or params.daily.destination, day)
-    region_name = params.region(region or params.daily.region)[0]
+    given = region or params.daily.region
+    region_name = params.region(given)[0] if given else None
     start = time.perf_counter()
     champion = resolve_model(params, region_name, device)
     logger = get_run_logger()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prefect import get_run_logger
 from prefect.artifacts import create_markdown_artifact
 
+from components.batch.places import name_of
 from components.batch.run import Run
 from components.batch.shadow import Comparison, cast_shadow
 from components.detection.bundle import Bundle
@@ -33,7 +34,7 @@ def shadow_night(run: Run, workers: int) -> Comparison | None:
             return None
         comparison = cast_shadow(order, challenger, order.params.shadow, workers)
         if comparison.images >= order.params.drift.least_values:  # fewer say nothing of a day
-            seen = profile_of_shadow(run.storage, challenger.version, run.storage.root.name)
+            seen = profile_of_shadow(run.storage, challenger.version, name_of(run.destination))
             History(PROJECT_ROOT / order.params.drift.folder).keep_night(seen)
     except StreetveilError as error:
         logger.warning("no shadow: %s", error)

@@ -11,7 +11,7 @@ from components.batch.engines.choice import EngineName, open_engine
 from components.batch.manifest import ImageRow
 from components.batch.places import Place
 from components.batch.run import close_run, commit_shard, open_run, plan_run, verify_shard
-from components.batch.summary import Summary, summarise
+from components.batch.summary import Summary, region_words, summarise
 from components.batch.tally import Tally, tally_of
 from components.detection.onnx_runtime import Device, resolve_device
 from components.monitoring.run_watch import watch_run
@@ -24,7 +24,7 @@ def blur_folder(
     source: Place,
     destination: Place,
     params: Params,
-    region_name: str,
+    region_name: str | None,
     champion: Champion,
     *,
     workers: int,
@@ -41,7 +41,7 @@ def blur_folder(
     Args:
         source, destination: the places.
         params: all settings.
-        region_name: whose rules apply.
+        region_name: whose rules apply to every image; None leaves that to the policies.
         champion: the run's model.
         workers: worker processes.
         engine: how they are spread.
@@ -73,7 +73,7 @@ def blur_folder(
 
 
 def sum_up(
-    tally: Tally, before: int, duration_s: float, champion: Champion, region_name: str, params: Params
+    tally: Tally, before: int, duration_s: float, champion: Champion, region_name: str | None, params: Params
 ) -> Summary:
     """The summary of a run from its tally, its model and its rules."""
     return summarise(
@@ -81,13 +81,13 @@ def sum_up(
         finished_before=before,
         duration_s=duration_s,
         model=f"{champion.bundle.name} version {champion.bundle.version}",
-        region=region_name,
+        region=region_name or region_words(tally),
         min_published_share=params.batch.min_published_share,
         fallback_reason=champion.fallback_reason,
     )
 
 
-def current_champion(params: Params, region_name: str, device: Device) -> Champion:
+def current_champion(params: Params, region_name: str | None, device: Device) -> Champion:
     """The model for one run; on a machine without any, the shipped detectors are registered first."""
     registry = Registry.of(params.registry.model_name)
     bootstrap(registry)

@@ -46,6 +46,7 @@ def video(
 ) -> None:
     """Blur a video, or a live stream until Ctrl-C."""
     from components.detection.bundle import load_cascade
+    from components.detection.policies import choose
     from components.settings import load_params
     from components.video.pipeline import Wishes, blur_video
     from components.video.stream import source_of
@@ -54,7 +55,7 @@ def video(
 
     with errors_in_one_line(), _progress(shown=not as_json and err.is_terminal) as on_frame:
         params = _with_detect_every(load_params(), detect_every)
-        region_name, rules = params.region(region)
+        region_name, rules = params.region(region or choose(params, source, None).region)
         read = source_of(source, params.video)
         target = target_of(destination, read, overwrite)
         champion = current_champion(params, region_name, device)  # type: ignore[arg-type]

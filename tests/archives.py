@@ -33,7 +33,7 @@ def write_scenes(folder: Path, plans: list[tuple[int, int]], seed: int) -> dict[
     return shown
 
 
-def publish_day(source: Path, destination: Path, bundle: Bundle, params: Params, region: str = "eu") -> None:
+def publish_day(source: Path, destination: Path, bundle: Bundle, params: Params, region: str | None = "eu") -> None:
     """A nightly run's work without its processes."""
     with open_run(source, destination, bundle, params, region) as run:
         blurring = load_blurring(run.order)

@@ -230,6 +230,7 @@ def test_the_hash_knows_every_value() -> None:
         "object_px": [7, 170],
         "min_view_share": 0.5,
         "preset": "slow",
+        "rules": [{"region": "us", "folder": "a"}],
     }
     shipped = Params.model_validate(SHIPPED).sha256()
     hashes = set()

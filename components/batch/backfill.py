@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.batch.engines.local import local_engine
+from components.batch.exemption_book import ExemptionBook
 from components.batch.journal import Journal
 from components.batch.manifest import PUBLISHED, QUARANTINED, ImageRow, commit_manifest, read_rows
 from components.batch.places import locked
@@ -84,13 +85,14 @@ def backfill_archive(
     Raises:
         StreetveilError: it is no such folder, another run holds it, or it cannot be written to.
     """
+    exemptions = ExemptionBook(Environment().exemptions).granted()
     with _opened(published) as (storage, run_key):
         finish_interrupted(storage)
         wanted = _unseen(storage, bundle)
         told = Backfill(left=len(wanted))
         for region_name, rows in groupby(wanted[: limits.max_images], key=lambda row: _region_of(row, params)):
             order = WorkOrder(
-                storage.root, storage, region_name, params, bundle, run_key, code_revision(), device
+                storage.root, storage, region_name, params, bundle, run_key, code_revision(), device, exemptions
             )  # fmt: skip
             told = _backfill_region(order, list(rows), told, limits.until_s, workers)
         return told

@@ -170,7 +170,7 @@ def benchmark(
         memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         versions={"python": platform.python_version(), **{name: version(name) for name in _VERSIONS}},
         model=f"{order.bundle.name} version {order.bundle.version}",
-        region=order.region_name,
+        region=order.region_name or order.params.default_region,
         megapixels=megapixels,
         objects_per_image=statistics.fmean(row.blurred("face") + row.blurred("license_plate") for row in rows),
         one_core=_pace(alone, 1),

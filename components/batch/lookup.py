@@ -37,8 +37,13 @@ def find_published(root: Path, image: str) -> tuple[Path, ImageRow] | None:
 
 def valid_row(storage: Storage, path: str) -> ImageRow | None:
     """The row of an image that was committed last, or None."""
-    rows = _rows(storage, "path", path)
-    return max(rows, key=lambda found: found[0])[1] if rows else None
+    rows = history(storage, path)
+    return rows[-1][1] if rows else None
+
+
+def history(storage: Storage, path: str) -> list[tuple[int, ImageRow]]:
+    """Every row of an image with the time of its commit, ns; the last one is valid."""
+    return sorted(_rows(storage, "path", path), key=lambda found: found[0])
 
 
 def _destinations(root: Path) -> Iterator[Path]:

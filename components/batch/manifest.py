@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from components.batch.storage import STATE_FOLDER, Storage
 from components.errors import StreetveilError
 
-SCHEMA_VERSION = 2  # columns are only ever added, so older manifests stay readable
+SCHEMA_VERSION = 3  # columns are only ever added, so older manifests stay readable
 PUBLISHED, QUARANTINED = "published", "quarantined"
 MANIFESTS = f"{STATE_FOLDER}/manifests"
 
@@ -40,6 +40,7 @@ class Proposal:
     stage2_confidence: float | None
     secondary_confidence: float | None
     outcome: str
+    exemption: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,11 @@ class ImageRow:
     publish_ms: float | None = None
     verify_ms: float | None = None
     write_ms: float | None = None
+    region_by: str | None = None
+
+    def exemptions(self) -> set[str]:
+        """The ids of the exemptions that have left something visible."""
+        return {proposal.exemption for proposal in self.proposals if proposal.exemption is not None}
 
     def blurred(self, class_name: str) -> int:
         """How many objects of a class were blurred."""
@@ -103,6 +109,7 @@ _PROPOSAL = pa.struct(
         ("stage", pa.int8()),
         *((f"{stage}_confidence", pa.float32()) for stage in ("stage1", "stage2", "secondary")),
         ("outcome", pa.string()),
+        ("exemption", pa.string()),
     ]
 )
 _TYPES = {

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.batch.audit import output_fault
+from components.batch.exemption_book import ExemptionBook
 from components.batch.index import Index, Known, indexed
 from components.batch.journal import Journal
 from components.batch.manifest import PUBLISHED, ImageRow, commit_manifest
@@ -50,7 +51,7 @@ def open_run(
     destination: Place,
     bundle: Bundle,
     params: Params,
-    region_name: str,
+    region_name: str | None,
     device: Device = "cpu",
     key_file: Path | None = None,
     on_wait: Callable[[], None] = lambda: None,
@@ -62,15 +63,16 @@ def open_run(
         destination: the place for outputs and manifests.
         bundle: the run's one model.
         params: all settings.
-        region_name: whose rules apply.
+        region_name: whose rules apply to every image; None leaves that to the policies.
         device: where the model runs.
         key_file: a key of the user's own instead of one for the day.
         on_wait: called once if another run holds the destination; then its end is waited for.
 
     Raises:
-        StreetveilError: source, destination or key cannot be used.
+        StreetveilError: source, destination, key or exemptions cannot be used.
     """
     check_folders(source, destination)
+    exemptions = ExemptionBook(Environment().exemptions).granted()
     storage = opened(destination)
     with held(storage, on_wait) as check_held:
         storage.remove_leftovers()
@@ -86,6 +88,7 @@ def open_run(
             run_key=key.secret,
             code_revision=code_revision(),
             device=device,
+            exemptions=exemptions,
         )
         yield Run(order, storage, destination, key, check_held)
 

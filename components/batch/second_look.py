@@ -43,7 +43,7 @@ def look_again(row: ImageRow) -> ImageRow | None:
     if hashlib.sha256(file_bytes).hexdigest() != row.output_sha256:
         raise ImageFault(Reason.VERIFICATION_FAILED, "is not the file that was published; see `streetveil verify`")
     picture = decode(file_bytes, order.params.reading)
-    proposals, outcomes = find(picture, blurring)
+    proposals, outcomes, _ = find(picture, blurring, order.exemptions_for(row.path, row.input_sha256 or ""))
     chosen = np.flatnonzero([outcome is Outcome.BLURRED for outcome in outcomes])
     chosen = chosen[_is_open(proposals.found.select(chosen), row, picture, blurring)]
     if not len(chosen):
@@ -120,7 +120,7 @@ def _hold_back(
 def _by_this_model(order: WorkOrder, row: ImageRow, new: tuple[Proposal, ...], **changes: object) -> ImageRow:
     return replace(
         row,
-        region=order.region_name,
+        region=order.region_name or row.region,
         model_name=order.bundle.name,
         model_version=order.bundle.version,
         params_sha256=order.params.sha256(),

@@ -137,12 +137,15 @@ def look(row: ImageRow) -> ImageRow:
     if hashlib.sha256(source_bytes).hexdigest() != row.input_sha256:
         raise ImageFault(Reason.UNREADABLE, "is not the file that was published; leave originals until the run ends")
     picture = decode(source_bytes, order.params.reading)
+    choice = order.choice(row.path, source_bytes)
+    own = blurring.of_region(order.params.regions[choice.region])
     start = time.perf_counter()
-    proposals, outcomes = find(picture, blurring)
+    proposals, outcomes, _ = find(picture, own, order.exemptions_for(row.path, picture.sha256))
     return order.row(
         image,
         1,
         LOOKED_AT,
+        choice,
         input_sha256=picture.sha256,
         image_format=picture.format,
         width=picture.width,

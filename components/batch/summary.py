@@ -90,3 +90,9 @@ def summarise(
         quarantine_list=list(tally.listed),
         stage_s={stage: tally.spent_s[stage] for stage in STAGES} if tally.published else {},
     )
+
+
+def region_words(tally: Tally) -> str:
+    """The regions of a run that left them to the policies, with how many images each got, and how many in doubt."""
+    told = ", ".join(f"{count} {name}" for name, count in tally.regions.most_common()) or "no image"
+    return f"by the policies: {told}" + (f"; {tally.in_doubt} in doubt" if tally.in_doubt else "")

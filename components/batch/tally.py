@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from components.batch.manifest import PUBLISHED, ImageRow
+from components.detection.policies import ChosenBy
 from components.detections import CLASS_NAMES
 from components.errors import INPUT_FAULTS
 
@@ -28,6 +29,8 @@ class Tally:
         times_ms: by stage, how many published images took how long, to three digits.
         spent_s: by stage, s, summed over the published images.
         listed: path, reason and detail of quarantined images, the first `LISTED` by path.
+        regions: images by the region whose rules applied.
+        in_doubt: those of them that got the strictest region, since several were possible.
     """
 
     published: int = 0
@@ -37,6 +40,8 @@ class Tally:
     times_ms: dict[str, Counter[float]] = field(default_factory=lambda: {stage: Counter() for stage in STAGES})
     spent_s: dict[str, float] = field(default_factory=lambda: dict.fromkeys(STAGES, 0.0))
     listed: tuple[tuple[str, str, str], ...] = ()
+    regions: Counter[str] = field(default_factory=Counter)
+    in_doubt: int = 0
 
     @property
     def inputs(self) -> int:
@@ -52,6 +57,8 @@ class Tally:
             {stage: self.times_ms[stage] + other.times_ms[stage] for stage in STAGES},
             {stage: self.spent_s[stage] + other.spent_s[stage] for stage in STAGES},
             tuple(sorted((*self.listed, *other.listed))[:LISTED]),
+            self.regions + other.regions,
+            self.in_doubt + other.in_doubt,
         )
 
 
@@ -68,6 +75,8 @@ def tally_of(rows: Sequence[ImageRow]) -> Tally:
         {stage: Counter(float(f"{value:.3g}") for value in values) for stage, values in times_ms.items()},
         {stage: sum(values) / 1000 for stage, values in times_ms.items()},
         tuple(sorted((row.path, row.reason or "unknown", row.detail or "") for row in refused)[:LISTED]),
+        Counter(row.region for row in rows),
+        sum(row.region_by == ChosenBy.DOUBT for row in rows),
     )
 
 

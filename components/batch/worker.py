@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from components.batch.journal import Journal
@@ -23,10 +24,13 @@ from components.batch.storage import Storage
 from components.blurring import BlurredImage, Blurring, blur_image
 from components.detection.bundle import Bundle, load_cascade
 from components.detection.cascade import Proposals
+from components.detection.exemptions import Exemption, in_force
 from components.detection.onnx_runtime import Device
+from components.detection.policies import Choice, ChosenBy, choose
 from components.detection.region_rules import Outcome
 from components.detections import CLASS_NAMES
 from components.errors import ImageFault, Reason, StreetveilError
+from components.imaging.metadata.place import place_of
 from components.imaging.publication import Recipe
 from components.settings import Params
 
@@ -38,34 +42,50 @@ class WorkOrder:
     Attributes:
         source: where the originals are.
         destination: where outputs and journals go.
-        region_name: whose rules apply.
+        region_name: whose rules apply to every image; None leaves that to the policies.
         params: all settings.
         bundle: the run's one model.
         run_key: the secret of the noise.
         code_revision: of the code that runs.
         device: where the model runs.
+        exemptions: what may stay visible.
     """
 
     source: Place
     destination: Storage
-    region_name: str
+    region_name: str | None
     params: Params
     bundle: Bundle
     run_key: bytes
     code_revision: str
     device: Device = "cpu"
+    exemptions: tuple[Exemption, ...] = ()
 
     def __repr__(self) -> str:
         return f"WorkOrder({str(self.source)!r}, {self.region_name!r}, version {self.bundle.version}, run_key=<secret>)"
 
-    def row(self, image: ImageRef, attempts: int, state: str, **found: object) -> ImageRow:
+    def choice(self, path: str, source_bytes: bytes = b"") -> Choice:
+        """The region of an image; of one that could not be read, that of one without a place."""
+        if self.region_name is not None:
+            return Choice(self.region_name, ChosenBy.GIVEN)
+        return choose(self.params, path, place_of(source_bytes) if self.params.policies.ask_for_places else None)
+
+    def exemptions_for(self, path: str, input_sha256: str) -> list[Exemption]:
+        """Those that speak of an image and are in force at this moment."""
+        return in_force(self.exemptions, path, input_sha256, datetime.now(UTC), self.params.exemptions)
+
+    def row(
+        self, image: ImageRef, attempts: int, state: str, choice: Choice | None = None, **found: object
+    ) -> ImageRow:
         """A manifest row of this run."""
+        choice = choice or self.choice(image.path)
         values = {"reason": None, "detail": None, **found}
         return ImageRow(
             path=image.path,
             state=state,
             attempts=attempts,
-            region=self.region_name,
+            region=choice.region,
+            region_by=str(choice.by),
             model_name=self.bundle.name,
             model_version=self.bundle.version,
             params_sha256=self.params.sha256(),
@@ -76,14 +96,24 @@ class WorkOrder:
         )
 
     def would_write(self, row: ImageRow, image: ImageRef) -> bool:
-        """Whether a row speaks of the very same file, seen by this run's model under this run's rules and settings."""
+        """Whether a row speaks of the very same file, seen by this run's model under this run's rules and settings.
+
+        What an exemption has left visible must still be exempt.
+        """
         ours = (self.region_name, self.bundle.name, self.bundle.version, self.params.sha256())
-        same_work = (row.region, row.model_name, row.model_version, row.params_sha256) == ours
+        given = row.region if row.region_by == ChosenBy.GIVEN else None
+        same_work = (given, row.model_name, row.model_version, row.params_sha256) == ours
         same_file = (row.input_size_bytes, row.input_modified_ns) == (image.size_bytes, image.modified_ns)
-        return same_work and same_file
+        still_exempt = {one.id for one in self.exemptions_for(row.path, row.input_sha256 or "")}
+        return same_work and same_file and row.exemptions() <= still_exempt
 
     def quarantined(
-        self, image: ImageRef, attempts: int, fault: ImageFault, input_sha256: str | None = None
+        self,
+        image: ImageRef,
+        attempts: int,
+        fault: ImageFault,
+        input_sha256: str | None = None,
+        choice: Choice | None = None,
     ) -> ImageRow:
         """The row of an image that must not be published; whatever an earlier run published of it goes."""
         self.destination.delete(image.path)
@@ -91,6 +121,7 @@ class WorkOrder:
             image,
             attempts,
             QUARANTINED,
+            choice,
             reason=str(fault.reason),
             detail=fault.detail,
             input_sha256=input_sha256,
@@ -102,8 +133,11 @@ def load_blurring(order: WorkOrder) -> Blurring:
     return blurring_of(order.bundle, order.params, order.region_name, order.run_key, order.device)
 
 
-def blurring_of(bundle: Bundle, params: Params, region_name: str, run_key: bytes, device: Device) -> Blurring:
-    """A model and a recipe, ready to work, of whatever takes pictures: a run or the service."""
+def blurring_of(bundle: Bundle, params: Params, region_name: str | None, run_key: bytes, device: Device) -> Blurring:
+    """A model and a recipe, ready to work, of whatever takes pictures: a run or the service.
+
+    Without a region they are those of the default one, until each picture has its own.
+    """
     region = params.region(region_name)[1]
     recipe = Recipe(region.obfuscation, params.encoding, params.reading, run_key)
     cascade = load_cascade(bundle, params.detection, device)
@@ -138,18 +172,20 @@ def crash_fault(attempts: int) -> ImageFault:
 
 
 def _attempt(order: WorkOrder, blurring: Blurring, image: ImageRef, attempts: int) -> ImageRow:
-    input_sha256 = None
+    input_sha256 = choice = None
     try:
         with faults_of_one_image():
             start = time.perf_counter()
             source_bytes = read_image(order.source, image, order.params.reading.max_file_mib)
             read_ms = (time.perf_counter() - start) * 1000
             input_sha256 = hashlib.sha256(source_bytes).hexdigest()
-            blurred = blur_image(source_bytes, blurring)
+            choice = order.choice(image.path, source_bytes)
+            own = blurring.of_region(order.params.regions[choice.region])
+            blurred = blur_image(source_bytes, own, exemptions=order.exemptions_for(image.path, input_sha256))
             write_ms = _write(order.destination, image.path, blurred.output)
     except ImageFault as fault:
-        return order.quarantined(image, attempts, fault, input_sha256)
-    return _published(order, image, attempts, blurred, read_ms, write_ms)
+        return order.quarantined(image, attempts, fault, input_sha256, choice)
+    return _published(order, image, attempts, choice, blurred, read_ms, write_ms)
 
 
 @contextmanager
@@ -195,13 +231,20 @@ def _write(destination: Storage, path: str, output: bytes) -> float:
 
 
 def _published(
-    order: WorkOrder, image: ImageRef, attempts: int, blurred: BlurredImage, read_ms: float, write_ms: float
+    order: WorkOrder,
+    image: ImageRef,
+    attempts: int,
+    choice: Choice,
+    blurred: BlurredImage,
+    read_ms: float,
+    write_ms: float,
 ) -> ImageRow:
     picture = blurred.picture
     return order.row(
         image,
         attempts,
         PUBLISHED,
+        choice,
         input_sha256=picture.sha256,
         output_sha256=hashlib.sha256(blurred.output).hexdigest(),
         output_size_bytes=len(blurred.output),
@@ -214,16 +257,19 @@ def _published(
         written=str(blurred.way),
         redetected=blurred.redetected,
         brightness=float(f"{picture.brightness():.3f}"),
-        proposals=listed(blurred.proposals, blurred.outcomes),
+        proposals=listed(blurred.proposals, blurred.outcomes, blurred.exemptions),
         read_ms=read_ms,
         write_ms=write_ms,
         **{f"{stage}_ms": ms for stage, ms in blurred.stage_ms.items()},
     )
 
 
-def listed(seen: Proposals, outcomes: Sequence[Outcome]) -> tuple[Proposal, ...]:
+def listed(
+    seen: Proposals, outcomes: Sequence[Outcome], exemptions: Sequence[str | None] | None = None
+) -> tuple[Proposal, ...]:
     """Proposals as a manifest lists them."""
     found = seen.found
+    exempted = exemptions or [None] * len(outcomes)
     return tuple(
         Proposal(
             class_name=CLASS_NAMES[found.class_id[i]],
@@ -233,6 +279,7 @@ def listed(seen: Proposals, outcomes: Sequence[Outcome]) -> tuple[Proposal, ...]
             stage2_confidence=_known(seen.stage2[i]),
             secondary_confidence=_known(seen.secondary[i]),
             outcome=str(outcome),
+            exemption=exempted[i],
         )
         for i, outcome in enumerate(outcomes)
     )

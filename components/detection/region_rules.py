@@ -20,6 +20,7 @@ class Outcome(StrEnum):
     TOO_SMALL = "too_small"
     DEPICTED = "depicted"
     OTHER_CLASS = "other_class"
+    EXEMPT = "exempt"  # a person has decided that it stays
 
 
 def decide(proposals: Detections, region: Region) -> list[Outcome]:

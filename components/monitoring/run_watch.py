@@ -38,11 +38,12 @@ class RunWatch:
         self._run, self._metrics = run, metrics
         self._lock = threading.RLock()
         order, now = run.order, time.time()
+        region = order.params.region_words(order.region_name)
         self.record = RunRecord(
-            kind, name_of(run.destination), order.bundle.version, order.region_name, now, now,
+            kind, name_of(run.destination), order.bundle.version, region, now, now,
             fallback_reason=fallback_reason,
         )  # fmt: skip
-        log_event("run.started", run=kind, day=self.record.day, region=order.region_name,
+        log_event("run.started", run=kind, day=self.record.day, region=region,
                   model_version=order.bundle.version)  # fmt: skip
         if fallback_reason:
             log_event("run.fallback", "error", run=kind, model_version=order.bundle.version)

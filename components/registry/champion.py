@@ -41,7 +41,7 @@ def bootstrap(registry: Registry) -> str | None:
     )
 
 
-def resolve_champion(registry: Registry, params: Params, region_name: str, device: Device = "cpu") -> Champion:
+def resolve_champion(registry: Registry, params: Params, region_name: str | None, device: Device = "cpu") -> Champion:
     """The model for one run: @champion, or @previous if that fails its checks.
 
     Checked are presence and hash of every file, shape and finiteness of the output, and the sanity pictures.
@@ -62,7 +62,7 @@ def resolve_champion(registry: Registry, params: Params, region_name: str, devic
         ) from error
 
 
-def _checked(registry: Registry, alias: str, params: Params, region_name: str, device: Device) -> Bundle:
+def _checked(registry: Registry, alias: str, params: Params, region_name: str | None, device: Device) -> Bundle:
     bundle = registry.bundle(alias)
     cascade = load_cascade(bundle, params.detection, device)
     check_sanity(cascade, params.region(region_name)[1], params.reading)

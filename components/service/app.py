@@ -67,7 +67,7 @@ def service_app(service: Service) -> FastAPI:
     """The application; workers are started with it and stopped after it."""
     order = service.order
     workers = Workers(order, service.workers)
-    metrics = ServiceMetrics(service.workers, order.bundle.version, order.region_name, service.is_fallback)
+    metrics = ServiceMetrics(service.workers, order.bundle.version, order.region_words, service.is_fallback)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -108,7 +108,7 @@ def _add_watch(app: FastAPI, service: Service, workers: Workers, metrics: Servic
         if not workers.is_alive:
             raise Refusal(503, "stopping", "no pictures are taken; see the service's log")
         model = f"{bundle.name} version {bundle.version}"
-        return {"status": "ok", "model": model, "region": service.order.region_name, "workers": workers.count}
+        return {"status": "ok", "model": model, "region": service.order.region_words, "workers": workers.count}
 
     @app.get(
         "/metrics",

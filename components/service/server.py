@@ -58,7 +58,7 @@ def run_service(service: Service, listener: socket.socket) -> None:
             timeout_graceful_shutdown=service.limits.shutdown_s,
         )
     )
-    log_event("service.started", workers=service.workers, region=service.order.region_name,
+    log_event("service.started", workers=service.workers, region=service.order.region_words,
               model_version=service.order.bundle.version)  # fmt: skip
     server.run(sockets=[listener])
     log_event("service.stopped")

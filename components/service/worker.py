@@ -9,10 +9,12 @@ from components.batch.worker import blurring_of, faults_of_one_image, prepared
 from components.blurring import Blurring, blur_image
 from components.detection.bundle import Bundle
 from components.detection.onnx_runtime import Device
+from components.detection.policies import choose
 from components.detection.region_rules import Outcome
 from components.detections import CLASS_NAMES, Detections, pixel_boxes
 from components.errors import StreetveilError
-from components.settings import Params
+from components.imaging.metadata.place import place_of
+from components.settings import Params, Region
 
 _KEY_BYTES = 32
 MEDIA_TYPES = {"JPEG": "image/jpeg", "PNG": "image/png", "WEBP": "image/webp", "TIFF": "image/tiff"}
@@ -29,7 +31,7 @@ class ServiceOrder:
     Attributes:
         bundle: the model.
         params: all settings; `reading` has the service's own limits.
-        region_name: whose rules apply.
+        region_name: whose rules apply to every picture; None leaves that to the policies.
         device: where the model runs.
         key: the noise's secret, for answers that can be repeated; None draws another one for each picture, which
             nobody ever sees.
@@ -37,12 +39,22 @@ class ServiceOrder:
 
     bundle: Bundle
     params: Params
-    region_name: str
+    region_name: str | None
     device: Device = "cpu"
     key: bytes | None = None
 
     def __repr__(self) -> str:
         return f"ServiceOrder({self.region_name!r}, version {self.bundle.version}, key=<secret>)"
+
+    @property
+    def region_words(self) -> str:
+        """Whose rules apply, for people."""
+        return self.params.region_words(self.region_name)
+
+    def region_of(self, source_bytes: bytes) -> Region:
+        """The rules for a picture, which comes without a folder."""
+        chosen = self.region_name or choose(self.params, "", place_of(source_bytes)).region
+        return self.params.regions[chosen]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,4 +156,5 @@ def work(source_bytes: bytes, drawn: Detections) -> Answer:
     if _held is None:
         raise RuntimeError("start_worker was not called in this process")
     order, blurring = _held
-    return answer(blurring, source_bytes, drawn, keeps_key=order.key is not None)
+    own = blurring.of_region(order.region_of(source_bytes))
+    return answer(own, source_bytes, drawn, keeps_key=order.key is not None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import yaml
@@ -24,6 +25,7 @@ from components.settings.drift import Drift, LeastDistance
 from components.settings.gate import SLICES, Gate, Gates, Metric, bound_of
 from components.settings.labelling import Budgets, Labelling
 from components.settings.monitoring import Monitoring
+from components.settings.policies import Box, ExemptionLimits, Policies, PolicyRule
 from components.settings.retraining import Backfill, Retraining, Shadow
 from components.settings.running import Batch, Daily, Registration
 from components.settings.service import ServiceLimits, UserReports
@@ -47,6 +49,7 @@ __all__ = [
     "SLICES",
     "Backfill",
     "Batch",
+    "Box",
     "Budgets",
     "Capacity",
     "CheckpointChoice",
@@ -60,6 +63,7 @@ __all__ = [
     "Encoder",
     "Encoding",
     "Environment",
+    "ExemptionLimits",
     "Family",
     "Frozen",
     "Gate",
@@ -77,6 +81,8 @@ __all__ = [
     "Params",
     "PerClass",
     "PixelsPerClass",
+    "Policies",
+    "PolicyRule",
     "Positive",
     "PositiveWeight",
     "Profile",
@@ -117,6 +123,8 @@ class Params(Frozen):
 
     default_region: str
     regions: dict[str, Region]
+    policies: Policies
+    exemptions: ExemptionLimits
     reading: Reading
     encoding: Encoding
     verification: Verification
@@ -144,7 +152,9 @@ class Params(Frozen):
 
     @model_validator(mode="after")
     def _regions_exist(self) -> Params:
-        for key, name in (("default_region", self.default_region), ("daily.region", self.daily.region)):
+        named = {"default_region": self.default_region, "daily.region": self.daily.region or self.default_region}
+        named |= {f"policies.rules.{i}.region": rule.region for i, rule in enumerate(self.policies.rules)}
+        for key, name in named.items():
             if name not in self.regions:
                 raise ValueError(f"{key}: no region {name!r}; there are {', '.join(sorted(self.regions))}")
         for name, region in self.regions.items():
@@ -155,6 +165,45 @@ class Params(Frozen):
                         f"detection.proposal_threshold ({self.detection.proposal_threshold}); lower that first"
                     )
         return self
+
+    @model_validator(mode="after")
+    def _doubt_has_a_region(self) -> Params:
+        """Checked here, so that no picture of a night can meet it."""
+        possible = {self.default_region, *(rule.region for rule in self.policies.rules)}
+        if self.policies.ask_for_places and self._as_strict_as_all(possible) is None:
+            raise ValueError(
+                f"policies.rules: no region is as strict as each of {', '.join(sorted(possible))} in every key, so a "
+                "picture whose place is unknown has none; add such a region to regions, or make one of them so"
+            )
+        return self
+
+    def region_words(self, given: str | None) -> str:
+        """Whose rules apply where a run or the service was given a region, or none."""
+        return given or ("by the policies" if self.policies.rules else self.default_region)
+
+    def strictest(self, names: Collection[str]) -> str:
+        """The region for a picture that may belong to any of these.
+
+        One of them if it is as strict as the others; else the first of all regions that is.
+
+        Raises:
+            StreetveilError: there is no such region; never for regions that the policies name.
+        """
+        found = self._as_strict_as_all(names)
+        if found is None:
+            raise StreetveilError(f"no region is as strict as each of {', '.join(sorted(names))}: add one to regions")
+        return found
+
+    def _as_strict_as_all(self, names: Collection[str]) -> str | None:
+        ordered = [*(name for name in self.regions if name in names), *self.regions]
+        return next(
+            (
+                name
+                for name in ordered
+                if all(self.regions[name].is_as_strict_as(self.regions[other]) for other in names)
+            ),
+            None,
+        )
 
     def of_profile(self, name: str) -> Params:
         """The settings with what a profile changes.
@@ -210,6 +259,7 @@ class Environment(BaseSettings):
     reports: Path = PROJECT_ROOT / "data" / "user_reports.sqlite"
     metrics_dir: Path | None = None
     log_json: bool = False
+    exemptions: Path = PROJECT_ROOT / "data" / "exemptions.jsonl"
     mlflow_artifacts: str = Field(default=str(PROJECT_ROOT / "mlruns"), validation_alias="STREETVEIL_MLFLOW_ARTIFACTS")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -24,6 +25,16 @@ class ClassRule(Frozen):
     min_px: NotNegative
     dilation: Share
     depicted_from_px: Positive | None = None
+
+    def is_as_strict_as(self, other: ClassRule) -> bool:
+        """Whether it hides every object that another rule hides, and as much around it."""
+        depicted_from_px, theirs = (rule.depicted_from_px or math.inf for rule in (self, other))
+        return (
+            self.threshold <= other.threshold
+            and self.min_px <= other.min_px
+            and self.dilation >= other.dilation
+            and depicted_from_px >= theirs
+        )
 
     @model_validator(mode="after")
     def _something_is_blurred(self) -> ClassRule:
@@ -70,6 +81,20 @@ class Region(Frozen):
         """The rule for a class by its name."""
         rules = {"face": self.face, "license_plate": self.license_plate}
         return rules[class_name]
+
+    def is_as_strict_as(self, other: Region) -> bool:
+        """Whether whatever another region hides is hidden by this one, too, and at least as irreversibly.
+
+        Two regions can both not be: one hides smaller faces, the other one surer plates.
+        """
+        check, theirs = self.safety_check, other.safety_check
+        return (
+            set(self.classes) >= set(other.classes)
+            and all(self.rule(name).is_as_strict_as(other.rule(name)) for name in other.classes)
+            # "doubtful" is the only check that dismisses anything.
+            and (check in (theirs, "whole") or (check == "rejected" and theirs != "whole"))
+            and self.obfuscation.cell_contrast <= other.obfuscation.cell_contrast  # all that can be left of an object
+        )
 
 
 class Reading(Frozen):

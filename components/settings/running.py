@@ -27,11 +27,16 @@ class Registration(Frozen):
 
 
 class Daily(Frozen):
-    """What the nightly run reads and writes when it is started without parameters."""
+    """What the nightly run reads and writes when it is started without parameters.
+
+    Attributes:
+        source, destination: folders; `{day}` stands for the day.
+        region: whose rules apply to every picture; None leaves that to the policies.
+    """
 
     source: str
     destination: str
-    region: str
+    region: str | None = None
     timezone: str
 
     @field_validator("timezone")
