@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -17,8 +17,8 @@ def day_before_schedule(timezone: str) -> date:
 
     A night that takes longer than a day lets the next one wait; that one is still about its own day.
     """
-    scheduled: date = runtime.flow_run.scheduled_start_time.astimezone(ZoneInfo(timezone)).date()
-    return scheduled - timedelta(days=1)
+    scheduled: datetime = runtime.flow_run.scheduled_start_time or datetime.now(UTC)
+    return scheduled.astimezone(ZoneInfo(timezone)).date() - timedelta(days=1)
 
 
 def place_for(pattern: str, day: date) -> Place:

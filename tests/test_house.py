@@ -143,10 +143,19 @@ def test_evidently_has_one_adapter() -> None:
     assert importers("flows", "evidently") == set()
 
 
-def test_prometheus_and_the_database_of_reports_have_one_adapter() -> None:
-    """Metrics are counted, and reports kept, in one module each."""
+def test_object_stores_and_clusters_have_one_adapter() -> None:
+    """Pictures on an object store are read and written, and Ray is called, in one module each."""
+    assert importers("components", "boto3") | importers("components", "botocore") == {
+        "components/batch/object_store.py"
+    }
+    assert importers("components", "ray") == {"components/batch/engines/ray.py"}
+    assert importers("flows", "boto3") == importers("flows", "botocore") == importers("flows", "ray") == set()
+
+
+def test_prometheus_and_the_databases_have_one_adapter() -> None:
+    """Metrics are counted, reports kept, and the rows of a destination indexed, in one module each."""
     assert importers("components", "prometheus_client") == {"components/monitoring/prometheus.py"}
-    assert importers("components", "sqlite3") == {"components/monitoring/user_reports.py"}
+    assert importers("components", "sqlite3") == {"components/batch/index.py", "components/monitoring/user_reports.py"}
     assert importers("flows", "prometheus_client") == importers("flows", "sqlite3") == set()
 
 

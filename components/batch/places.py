@@ -10,7 +10,7 @@ from pathlib import Path
 
 from components.batch.lease import leased
 from components.batch.object_store import ObjectStore
-from components.batch.storage import STATE_FOLDER, LocalStorage, Storage, open_destination
+from components.batch.storage import STATE_FOLDER, LocalStorage, Storage, open_destination, written_destination
 from components.errors import StreetveilError
 
 Place = Path | ObjectStore
@@ -80,12 +80,10 @@ def written(destination: Place) -> Storage:
         StreetveilError: it was not written by Streetveil.
     """
     if isinstance(destination, Path):
-        is_written, storage = (destination / STATE_FOLDER).is_dir(), LocalStorage(destination.resolve())
-        if is_written:
-            return storage
-    elif _is_written(destination):
-        return destination
-    raise StreetveilError(f"{destination} was not written by streetveil: name the destination of a run")
+        return written_destination(destination)
+    if not _is_written(destination):
+        raise StreetveilError(f"{destination} was not written by streetveil: name the destination of a run")
+    return destination
 
 
 @contextmanager

@@ -122,7 +122,7 @@ def test_no_name_of_an_object_leads_out_of_a_folder(server: ObjectServer) -> Non
 
 
 @given(key=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30))
-@settings(max_examples=200)
+@settings(deadline=None, max_examples=200)
 def test_every_name_is_told_as_a_path_below_the_destination(key: str) -> None:
     """Whatever an object is called, its output lies below the destination."""
     from components.batch.sources import _told

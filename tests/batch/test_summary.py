@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.batch.manifest import PUBLISHED, QUARANTINED, Proposal
@@ -66,6 +66,7 @@ def test_only_blurred_objects_are_counted() -> None:
     assert made.objects == {"face": 1, "license_plate": 0}
 
 
+@settings(deadline=None)
 @given(
     groups=st.lists(st.lists(st.integers(0, 999), max_size=20), max_size=6).filter(any),
     percents=st.lists(st.floats(0, 100), min_size=1, max_size=3),

@@ -28,7 +28,7 @@ from components.errors import StreetveilError
 Answer = TypeVar("Answer")
 
 _START_TIMEOUT_S = 300.0
-_LOOK_S = 1.0  # how long a wait lasts before time limits are looked at again
+_LOOK_S = 0.5  # how long a wait lasts before time limits are looked at again
 
 
 class _Worker:
@@ -59,10 +59,11 @@ class RayPool:
     """Actors of a cluster; a `Pool`.
 
     Attributes:
-        idle: actors that nobody has given a call to.
+        idle: actors that nobody has given a call to, each with the sign of life that it was asked for when it was
+            started, or None once it has given that.
     """
 
-    idle: queue.Queue[Any]
+    idle: queue.Queue[tuple[Any, Any]]
 
     def answers(
         self, function: Callable[..., Answer], calls: Sequence[tuple[object, ...]], timeout_s: float, deadline_s: float
@@ -74,10 +75,12 @@ class RayPool:
             while left or in_hand:
                 if time.monotonic() >= deadline_s:
                     raise TimeoutError
-                while left and (actor := self._idle_actor(wait=not in_hand)) is not None:
+                while left and (actor := self._ready_actor()) is not None:
                     number, call = left.popleft()
                     answer = actor.call.remote(function, call)
                     in_hand[answer] = _InHand(number, actor, time.monotonic() + timeout_s)
+                if not in_hand:
+                    time.sleep(_LOOK_S)
                 for number, outcome in self._finished(in_hand):
                     if ends_all(outcome):
                         left.clear()
@@ -86,11 +89,26 @@ class RayPool:
             for held in in_hand.values():
                 self._stop(held.actor)
 
-    def _idle_actor(self, wait: bool) -> Any:
-        try:
-            return self.idle.get(timeout=_LOOK_S) if wait else self.idle.get_nowait()
-        except queue.Empty:
-            return None
+    def started(self, actor: Any) -> None:
+        """Take in an actor that is being started, for the first time or anew."""
+        self.idle.put((actor, actor.call.remote(os.getpid, ())))
+
+    def _ready_actor(self) -> Any:
+        """An actor that can take a call now, or None: one on a lost node may be long in coming back."""
+        for _ in range(self.idle.qsize()):
+            try:
+                actor, sign = self.idle.get_nowait()
+            except queue.Empty:
+                return None
+            if sign is None:
+                return actor
+            if not ray.wait([sign], timeout=0)[0]:
+                self.idle.put((actor, sign))
+            elif _outcome(sign) is Failure.DIED:
+                self.started(actor)
+            else:
+                return actor
+        return None
 
     def _finished(self, in_hand: dict[Any, _InHand]) -> Iterator[tuple[int, Any]]:
         if not in_hand:
@@ -99,7 +117,10 @@ class RayPool:
         for answer in ready:
             held = in_hand.pop(answer)
             outcome = _outcome(answer)
-            self.idle.put(held.actor)  # one that died is being started anew, and takes its call then
+            if outcome is Failure.DIED:
+                self.started(held.actor)
+            else:
+                self.idle.put((held.actor, None))
             yield held.number, outcome
         now_s = time.monotonic()
         for answer in [answer for answer, held in in_hand.items() if held.until_s <= now_s]:
@@ -110,7 +131,7 @@ class RayPool:
     def _stop(self, actor: Any) -> None:
         """End what an actor is at; it is started anew."""
         ray.kill(actor, no_restart=False)
-        self.idle.put(actor)
+        self.started(actor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +170,12 @@ def ray_engine(order: WorkOrder, workers: int) -> Iterator[Engine]:
     options = {"num_cpus": 0 if order.device == "cuda" else 1, "num_gpus": 1 if order.device == "cuda" else 0}
     worker = ray.remote(**options, max_restarts=-1, max_task_retries=0)(_Worker)
     actors = [worker.remote(order, networks) for _ in range(workers)]
-    idle: queue.Queue[Any] = queue.Queue()
+    pool = RayPool(queue.Queue())
     for actor in actors:
-        idle.put(actor)
+        pool.started(actor)
     try:
-        _wait_for_one(actors)
-        yield Engine(order, RayPool(idle))
+        _wait_for_one(pool)
+        yield Engine(order, pool)
     finally:
         for actor in actors:
             ray.kill(actor)
@@ -162,23 +183,20 @@ def ray_engine(order: WorkOrder, workers: int) -> Iterator[Engine]:
             ray.shutdown()
 
 
-def _wait_for_one(actors: Sequence[Any]) -> None:
+def _wait_for_one(pool: RayPool) -> None:
     """Wait until a worker holds its model.
 
     Raises:
         StreetveilError: none can.
     """
     try:
-        ready, _ = ray.wait([actor.call.remote(os.getpid, ()) for actor in actors], timeout=_START_TIMEOUT_S)
+        ready, _ = ray.wait([sign for _, sign in list(pool.idle.queue)], timeout=_START_TIMEOUT_S)
         if not ready:
-            raise StreetveilError(
-                f"no worker has started on the Ray cluster in {_START_TIMEOUT_S:.0f} s: look at `ray status`"
-            )
+            raise StreetveilError(f"no worker has started in {_START_TIMEOUT_S:.0f} s: look at `ray status`")
         ray.get(ready[0])
     except RayError as error:
-        raise StreetveilError(
-            f"no worker can start on the Ray cluster: {' '.join(str(error).split())[-300:]}"
-        ) from error
+        said = " ".join(str(error).split())[-300:]
+        raise StreetveilError(f"no worker can start on the Ray cluster: {said}") from error
 
 
 def _join_or_start(workers: int) -> None:
