@@ -48,7 +48,9 @@ def _of_runs(seen: Overview) -> Iterator[Need]:
     held = [(folder, run) for folder, run in seen.runs if run.whole.get(QUARANTINED)]
     if held:
         count, days = sum(run.whole[QUARANTINED] for _, run in held), _some([run.day for _, run in held])
-        yield Need("soon", f"{count} images are in quarantine: {days}", f"streetveil quarantine list {_shown(held[0][0])}")
+        yield Need(
+            "soon", f"{count} images are in quarantine: {days}", f"streetveil quarantine list {_shown(held[0][0])}"
+        )
     for _, run in seen.runs[:1]:
         if run.fallback_reason:
             told = f"@previous was used on {run.day}: {run.fallback_reason[:_TOLD]}"
