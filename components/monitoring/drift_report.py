@@ -26,11 +26,13 @@ _NOTE = (
     f"<p>This table decides. Below, Evidently measures once more, with the same limits, on {_VALUES} values drawn from "
     "the counts; close to a limit it may see it otherwise.</p>"
 )
+# Colours of its own would not follow the light and the dark that Evidently's page may be switched to.
 _STYLE = """<style>
-.verdict{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:1.5rem auto;padding:0 1rem;color:#222}
+:root{color-scheme:light dark}
+.verdict{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:1.5rem auto;padding:0 1rem}
 .verdict table{border-collapse:collapse;width:100%} .verdict td,.verdict th{padding:.2rem .7rem;text-align:right;
-border-bottom:1px solid #ddd} .verdict td:first-child,.verdict th:first-child{text-align:left}
-.verdict .alarm{background:#fbdcd9} .verdict .warning{background:#fdf1cf}
+border-bottom:1px solid #8885} .verdict td:first-child,.verdict th:first-child{text-align:left}
+.verdict .alarm{background:#e5002b2e} .verdict .warning{background:#f5b70040}
 </style>"""
 
 

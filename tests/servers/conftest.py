@@ -8,12 +8,13 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.servers.flow_server import flow_server
+from tests.servers.label_studio import label_studio
 from tests.servers.machine import machine
 from tests.servers.object_store import object_store
 from tests.servers.postgresql import postgresql
 from tests.servers.registry_server import registry_server
 
-__all__ = ["flow_server", "machine", "object_store", "postgresql", "registry_server"]
+__all__ = ["flow_server", "label_studio", "machine", "object_store", "postgresql", "registry_server"]
 
 
 @pytest.fixture(scope="module")
