@@ -235,7 +235,8 @@ def _written(
 ) -> Iterator[Writer]:
     import av
 
-    options = {"movflags": "+faststart+use_metadata_tags"} if target.format in ("mp4", "mov") else {}
+    of_files = {"movflags": "+faststart+use_metadata_tags"}
+    options = {"mp4": of_files, "mov": of_files, "rtsp": {"rtsp_transport": "tcp"}}.get(target.format, {})
     timeout = settings.stream_timeout_s if target.place is None else None
     try:
         container = av.open(address, "w", format=target.format, options=options, timeout=timeout)
