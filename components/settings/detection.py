@@ -66,6 +66,7 @@ class SafetyCheck(Frozen):
     asked_from: Share
     trusted_from: PerClass
     dismissed_from_px: PixelsPerClass
+    dismissed_below_px: PixelsPerClass
     steep_plate_aspect: Annotated[float, Field(ge=0)]
     always_asked: tuple[Literal["face", "license_plate"], ...]
     asked_twice: tuple[Literal["face", "license_plate"], ...]

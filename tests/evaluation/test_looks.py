@@ -97,6 +97,18 @@ def test_training_settings_change_no_look(shown: list[Pixels], params: Params, t
     assert len(shown) == 1
 
 
+def test_what_is_never_asked_changes_no_look(shown: list[Pixels], params: Params, tmp_path: Path) -> None:
+    """The secondary check's settings begin another file for a cascade, and none for detectors that stand alone."""
+    check = params.detection.safety_check.model_copy(update={"asked_from": 0.99})
+    other = with_detection(params, safety_check=check)
+    image = picture(tmp_path, "a.png")
+    alone = Look("own", (model(),), [image])
+    cascade = replace(alone, files=(model(), model("1", "safety")))
+    for look, is_another in ((alone, False), (cascade, True)):
+        assert (seen_by(look, params, tmp_path) != seen_by(look, other, tmp_path)) == is_another
+    assert len(shown) == 3
+
+
 def test_the_model_sees_the_changed_picture(shown: list[Pixels], params: Params, tmp_path: Path) -> None:
     """What a look changes in pictures reaches the model."""
     look = Look("own", (model(),), [picture(tmp_path, "a.png", red=9)], lambda pixels, _: pixels + np.uint8(1))
