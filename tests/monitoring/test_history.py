@@ -9,6 +9,7 @@ import pytest
 
 from components.errors import StreetveilError
 from components.monitoring.distributions import DayProfile
+from components.monitoring.drift import DriftReport, Finding
 from components.monitoring.history import History, own_reference
 from components.settings import Drift
 
@@ -61,3 +62,15 @@ def test_a_model_without_a_reference_makes_its_own(undisturbed: list[DayProfile]
         assert fixed is not None
         assert (fixed.days, complete) == (tuple(undisturbed[:days]), True)
     assert own_reference([replace(undisturbed[0])], settings) == (None, False)
+
+
+def test_the_last_report_comes_back(tmp_path: Path) -> None:
+    """Of several days the last one's report is read, whole; one that is damaged is none, and no error."""
+    history = History(tmp_path)
+    assert history.last_report() is None
+    test = Finding("eu/brightness", "psi", 0.3, 0.1, 0.001, 400, 9000, "warning")
+    for day in ("2026-02-27", "2026-02-28"):
+        history.keep_report(DriftReport(day, "1", "warning", (test,), ("eu/x: too few",)))
+    assert history.last_report() == DriftReport("2026-02-28", "1", "warning", (test,), ("eu/x: too few",))
+    (tmp_path / "2026-02-28/report.json").write_text("{")
+    assert history.last_report() is None
