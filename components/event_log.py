@@ -21,7 +21,7 @@ _LOGGER = logging.getLogger("streetveil")
 # Numbers are told as they are; a word that could be somebody's is withheld.
 FIELDS = frozenset(
     {
-        "run", "day", "region", "model_version", "state", "reason", "level", "error", "where", "remedy", "command",
+        "run", "day", "region", "model_version", "state", "reason", "error", "where", "remedy",
         "workers", "images", "finished_before", "published", "quarantined", "faces", "license_plates", "shards",
         "images_per_s", "duration_s", "exit_status", "needs",
     }

@@ -10,6 +10,7 @@ import pytest
 from components.detection.bundle import Bundle
 from components.errors import StreetveilError
 from components.monitoring.distributions import DayProfile
+from components.monitoring.drift import DriftReport, Finding
 from components.monitoring.history import History, own_reference, reference_for
 from components.monitoring.reference import REFERENCE_FILE, Reference
 from components.registry.models import Registry
@@ -99,3 +100,15 @@ def test_a_complete_reference_is_stored_with_its_version(
     assert stored == Reference(tuple(seen[: settings.reference_days]))
     history.keep_night(replace(seen[0], images=1))
     assert reference_for(version, seen[40:], history, registry, settings) == stored
+
+
+def test_the_last_report_comes_back(tmp_path: Path) -> None:
+    """Of several days the last one's report is read, whole; one that is damaged is none, and no error."""
+    history = History(tmp_path)
+    assert history.last_report() is None
+    test = Finding("eu/brightness", "psi", 0.3, 0.1, 0.001, 400, 9000, "warning")
+    for day in ("2026-02-27", "2026-02-28"):
+        history.keep_report(DriftReport(day, "1", "warning", (test,), ("eu/x: too few",)))
+    assert history.last_report() == DriftReport("2026-02-28", "1", "warning", (test,), ("eu/x: too few",))
+    (tmp_path / "2026-02-28/report.json").write_text("{")
+    assert history.last_report() is None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from components.batch.manifest import commit_manifest
 from components.batch.run import Plan
 from components.batch.storage import STATE_FOLDER
 from components.detection.bundle import Bundle
@@ -96,3 +97,17 @@ def test_a_damaged_record_is_none(tmp_path: Path, content: str) -> None:
     (tmp_path / STATE_FOLDER).mkdir()
     (tmp_path / RECORD).write_text(content)
     assert read_record(tmp_path) is None
+
+
+def test_a_run_that_goes_on_counts_the_whole_day(tmp_path: Path, toy: Bundle, params: Params) -> None:
+    """After an interruption and a retry, the record has the day's images once each, in their last state."""
+    run = open_run_of(tmp_path, toy, params)
+    commit_manifest(run.storage, "first", [row(0), row(1, reason=Reason.TIMEOUT), row(2, reason=Reason.EMPTY)])
+    with watch_run(run, "daily") as watch:
+        watch.planned(Plan((), 2))
+        retried = [row(1)]
+        commit_manifest(run.storage, "second", retried)
+        watch.committed(retried)
+    ended = read_record(run.destination)
+    assert ended is not None
+    assert (ended.figures.total, dict(ended.whole)) == (1, {"published": 2, "quarantined": 1})
