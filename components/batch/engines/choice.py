@@ -24,7 +24,7 @@ def check_engine(name: EngineName) -> None:
             import components.batch.engines.ray  # noqa: F401
         except ImportError as error:
             raise StreetveilError(
-                f"the engine ray cannot be used here ({error}): install the extra `ray` (docs/operate.md), or take --engine local"
+                f"the engine ray cannot be used here ({error}): see docs/operate.md, or take --engine local"
             ) from error
 
 
