@@ -153,6 +153,7 @@ class Params(Frozen):
     @model_validator(mode="after")
     def _regions_exist(self) -> Params:
         named = {"default_region": self.default_region, "daily.region": self.daily.region or self.default_region}
+        named |= {f"labelling.region_retention_days.{name}": name for name in self.labelling.region_retention_days}
         named |= {f"policies.rules.{i}.region": rule.region for i, rule in enumerate(self.policies.rules)}
         for key, name in named.items():
             if name not in self.regions:

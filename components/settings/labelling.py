@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import Field
@@ -34,6 +36,7 @@ class Labelling(Frozen):
         near_threshold_width: how far from its threshold a confidence may lie to be near it.
         few_labels: slices with fewer labelled objects have too few.
         retention_days: after so long an original is erased.
+        region_retention_days: the same for samples with a picture of a region that wants it sooner.
     """
 
     folder: Annotated[str, Field(min_length=1)]
@@ -43,3 +46,13 @@ class Labelling(Frozen):
     near_threshold_width: Annotated[float, Field(gt=0, le=1)]
     few_labels: Count
     retention_days: Positive
+    region_retention_days: dict[str, Positive] = Field(default_factory=dict)
+
+    def kept_days(self, regions: Iterable[str] | None = None) -> float:
+        """How long the originals of a sample are kept: as long as the strictest of its regions allows.
+
+        Args:
+            regions: of its pictures; None where nobody can say, which may be any.
+        """
+        of_regions = self.region_retention_days
+        return min(self.retention_days, *(of_regions.get(name, math.inf) for name in regions or of_regions), math.inf)

@@ -169,7 +169,7 @@ def standings(settings: Labelling, project: Path = PROJECT_ROOT) -> list[Standin
     told = []
     for folder in desks(settings, project):
         sample = read_sample(folder)
-        erase_at = sample.drawn_at + timedelta(days=settings.retention_days)
+        erase_at = sample.drawn_at + timedelta(days=_kept_days(sample, settings))
         counts = len(sample.images), _originals(folder)
         told.append(Standing(sample.sample_id, state(folder), *counts, sample.drawn_at, erase_at))
     return sorted(told, key=lambda standing: standing.drawn_at)
@@ -181,10 +181,15 @@ def _originals(folder: Path) -> int:
 
 def _erase_at(folder: Path, settings: Labelling) -> datetime:
     try:
-        drawn_at = read_sample(folder).drawn_at
+        sample = read_sample(folder)
     except StreetveilError:  # a damaged file must not keep originals for good
         drawn_at = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
-    return drawn_at + timedelta(days=settings.retention_days)
+        return drawn_at + timedelta(days=settings.kept_days())
+    return sample.drawn_at + timedelta(days=_kept_days(sample, settings))
+
+
+def _kept_days(sample: Sample, settings: Labelling) -> float:
+    return settings.kept_days({image.region for image in sample.images})
 
 
 def _remove_drafts(root: Path) -> None:
