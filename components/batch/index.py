@@ -70,6 +70,10 @@ class Index:
         ).fetchone()
         return None if found is None else Known(found[0], found[1], found[2], bool(found[3]))
 
+    def states(self) -> dict[str, int]:
+        """How many images are in which state."""
+        return dict(self.database.execute("SELECT state, count(*) FROM valid GROUP BY state"))
+
     def note_there(self, paths: Iterable[str]) -> None:
         """Note which outputs a listing has."""
         self.database.executemany("UPDATE valid SET is_there = 1 WHERE path = ?", ((path,) for path in paths))
