@@ -184,6 +184,13 @@ def test_views_that_cannot_be_drawn_are_refused(tmp_path: Path, key: str, value:
         load_params(written(tmp_path, changed(f"training.views.{key}", value)))
 
 
+def test_retention_of_a_region_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    """A misspelt region would keep originals for longer than it asks for."""
+    values = changed("labelling.region_retention_days", {"atlantis": 3})
+    with pytest.raises(StreetveilError, match=r"labelling\.region_retention_days\.atlantis: no region 'atlantis'"):
+        load_params(written(tmp_path, values))
+
+
 @pytest.mark.parametrize("key", ["default_region", "daily.region"])
 def test_a_region_that_does_not_exist_is_refused(tmp_path: Path, key: str) -> None:
     """The default and the nightly region must be among the regions, and the message lists those."""

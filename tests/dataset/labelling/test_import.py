@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -253,6 +253,20 @@ def test_what_was_chosen_never_tests(tmp_path: Path, params: Params) -> None:
     assert (chosen.pictures, blind.pictures) == (f"{own.labelled}/chosen", f"{own.labelled}/random")
     assert chosen.shares is not None
     assert "test" not in {own_part(f"file {i}", chosen.shares.test, chosen.shares.val) for i in range(300)}
+
+
+def test_originals_go_as_soon_as_one_region_of_the_sample_asks_for_it(laid: Laid) -> None:
+    """A region of the sample that wants them sooner decides for all of it; one that is not in it does not."""
+    sample, desk, own = laid
+    project = desk.parents[2]
+    assert {image.region for image in sample.images} == {"eu"}
+    for days, kept in (({"eu": 2}, 2), ({"us": 2}, own.retention_days), ({"eu": 9999}, own.retention_days)):
+        (standing,) = standings(own.model_copy(update={"region_retention_days": days}), project)
+        assert standing.erase_at == DRAWN_AT + timedelta(days=kept)
+    sooner = own.model_copy(update={"region_retention_days": {"eu": 2, "us": 1}})
+    (desk / "sample.json").write_text("{")  # of a damaged sample nobody knows the regions: the shortest time holds
+    assert erase_due(sooner, project, datetime.now(UTC) + timedelta(days=0.9)) == {}
+    assert erase_due(sooner, project, datetime.now(UTC) + timedelta(days=1.1)) == {desk.name: 6}
 
 
 def test_originals_are_erased_on_time_and_labels_stay(laid: Laid) -> None:
