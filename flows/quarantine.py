@@ -119,13 +119,16 @@ def discard(
     """Give images up: they stay unpublished, originals stay where they are, and nobody is asked about them again."""
     from components.batch.places import place_of, written
     from components.batch.quarantine import discard as give_up
+    from components.monitoring.run_record import recount
 
     with errors_in_one_line():
+        storage = written(place_of(destination))
         rows = give_up(
-            written(place_of(destination)),
+            storage,
             paths,
             by or getpass.getuser(),
             why,
             lambda: err.print("another run holds this destination: waiting for its end"),
         )
+        recount(storage)
     typer.echo(f"{len(rows)} discarded")

@@ -16,9 +16,11 @@ import pyarrow as pa
 
 from components.batch.manifest import PUBLISHED, ImageRow, manifest_paths, read_manifest
 from components.batch.storage import Storage
+from components.errors import Reason
 
 _CACHE_MIB = 64
-_COLUMNS = ("path", "state", "input_size_bytes", "input_modified_ns")
+DISCARDED = "discarded"  # the state of what a person has given up: in quarantine, and nobody is asked about it
+_COLUMNS = ("path", "state", "reason", "input_size_bytes", "input_modified_ns")
 _SETTINGS = ("journal_mode=OFF", "synchronous=OFF", "locking_mode=EXCLUSIVE", f"cache_size=-{_CACHE_MIB * 1024}")
 _TABLE = (
     "CREATE TABLE valid (path TEXT PRIMARY KEY, committed_ns INT, manifest INT, state TEXT, size INT, modified INT, "
@@ -36,7 +38,7 @@ class Known:
     """What the index says of a path.
 
     Attributes:
-        state: of its valid row.
+        state: of its valid row, or `DISCARDED`.
         input_size_bytes, input_modified_ns: the original that the row speaks of.
         is_there: the output was seen in a listing.
     """
@@ -115,9 +117,8 @@ def indexed(storage: Storage) -> Iterator[Index]:
 
 def _entries(table: pa.Table, manifest: int) -> Iterator[tuple[object, ...]]:
     committed_ns = int(table.schema.metadata[b"committed_ns"])
-    path, state, size, modified = (table[column].to_pylist() for column in _COLUMNS)
-    for entry in zip(path, state, size, modified, strict=True):
-        yield entry[0], committed_ns, manifest, *entry[1:]
+    for path, state, reason, *original in zip(*(table[column].to_pylist() for column in _COLUMNS), strict=True):
+        yield path, committed_ns, manifest, DISCARDED if reason == Reason.DISCARDED else state, *original
 
 
 def valid_rows(storage: Storage) -> Iterator[ImageRow]:

@@ -93,6 +93,8 @@ def overview(
 
 def _waiting_days(params: Params) -> Iterator[str]:
     """Past days whose originals lie there and whose destination is not done. Today's are still coming in."""
+    if "://" in params.daily.destination:
+        return  # no bucket is asked, so nobody can tell
     today = date.today().isoformat()
     for day in sorted(_days(params.daily.source)):
         if re.fullmatch(r"\d{4}-\d{2}-\d{2}", day) and day < today:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from components.batch.manifest import manifest_paths, read_manifest
-from components.batch.storage import STATE_FOLDER, LocalStorage, Storage
+from components.batch.index import indexed
+from components.batch.storage import STATE_FOLDER, Storage
 from components.monitoring.run_figures import RunFigures
 
 RECORD = f"{STATE_FOLDER}/run.json"
@@ -37,7 +36,7 @@ class RunRecord:
         state: how far it is; interrupted if nobody works on it and it has not said how it ended.
         error: why it failed, in one line. It may name files, and is for people on this machine.
         figures: of this run.
-        whole: images of the destination by state, those of earlier runs with them.
+        whole: images of the destination by state (or `discarded`), those of earlier runs with them.
     """
 
     kind: Kind
@@ -99,19 +98,27 @@ def read_record(destination: Path) -> RunRecord | None:
     return record
 
 
-def count_states(destination: Path | Storage) -> dict[str, int]:
+def count_states(storage: Storage) -> dict[str, int]:
     """How many images of a destination are in which state, by its manifests: the last one counts.
 
     Raises:
         StreetveilError: a manifest cannot be read.
     """
-    storage = LocalStorage(destination) if isinstance(destination, Path) else destination
-    tables = [read_manifest(storage, path) for path in manifest_paths(storage)]
-    tables.sort(key=lambda table: int(table.schema.metadata[b"committed_ns"]))
-    states: dict[str, str] = {}
-    for table in tables:
-        states.update(zip(table["path"].to_pylist(), table["state"].to_pylist(), strict=True))
-    return dict(Counter(states.values()))
+    with indexed(storage) as index:
+        return index.states()
+
+
+def recount(storage: Storage) -> None:
+    """Count a destination's images anew, after somebody has decided on what its latest run has left.
+
+    Raises:
+        StreetveilError: a manifest cannot be read.
+    """
+    try:
+        record = RunRecord.from_json(storage.read(RECORD))
+    except (OSError, ValueError):
+        return  # of a release that kept no records
+    keep_record(storage, replace(record, whole=count_states(storage)))
 
 
 def _is_held(destination: Path) -> bool:

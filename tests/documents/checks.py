@@ -21,6 +21,7 @@ UsageError = typer.BadParameter.__mro__[1]  # typer's own copy of click has no p
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 # Said before a command, and not what it does.
 _PACKAGES = {"benchmarks", "components", "flows"}
+_UNITS_OF_OTHERS = {"prometheus"}
 _BEFORE = {"sudo": {"-u": 1}, "taskset": {"-c": 1}}
 
 
@@ -149,9 +150,9 @@ def python(arguments: list[str]) -> bool:
 
 
 def systemctl(arguments: list[str]) -> None:
-    """The units are those of `deploy/systemd`."""
+    """The units are those of `deploy/systemd`, or of a package that the documents install."""
     verb, *units = [word for word in arguments if not word.startswith("-")]
-    known = {path.name for path in (PROJECT_ROOT / "deploy" / "systemd").iterdir()}
+    known = {path.name for path in (PROJECT_ROOT / "deploy" / "systemd").iterdir()} | _UNITS_OF_OTHERS
     unknown = [unit for unit in units if unit not in known and f"{unit}.service" not in known]
     if unknown or verb not in {"enable", "start", "stop", "restart", "daemon-reload", "status"}:
         raise WrongCommandError(f"no unit {', '.join(unknown)} in deploy/systemd, or no verb {verb}")

@@ -38,7 +38,20 @@ UNCHECKED = {
     ): "another project's, on a database",
     ("docs/deploy.md", ".venv/bin/prefect server database upgrade"): "another project's command on a server's database",
     ("docs/labelling.md", "git "): "changes the repository",
+    ("docs/monitoring.md", "apt-get install prometheus"): _OF_THE_SYSTEM,
+    ("docs/monitoring.md", "chgrp "): _OF_THE_SYSTEM,
+    ("docs/monitoring.md", "chmod "): _OF_THE_SYSTEM,
+    ("docs/monitoring.md", "echo "): _OF_THE_SHELL,
+    ("docs/monitoring.md", "tee "): _OF_THE_SYSTEM,
+    ("docs/monitoring.md", "cd "): _OF_THE_SHELL,
+    ("docs/monitoring.md", "install "): _OF_THE_SYSTEM,
+    (
+        "docs/monitoring.md",
+        "promtool ",
+    ): "needs Prometheus; tests/servers/test_monitoring.py checks the file with it",
     ("docs/operate.md", "export "): _OF_THE_SHELL,
+    ("docs/operate.md", ".cache/uv/bin/uv pip install "): "changes the environment",
+    ("docs/operate.md", ".venv/bin/ray start"): "another project's command; needs the extra `ray`",
     ("docs/service.md", "curl "): "another project's command; tests/servers/test_service.py sends the same request",
 }
 

@@ -14,10 +14,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from components.monitoring.needs import needs
-from components.monitoring.overview import Disk, Overview
+from components.monitoring.overview import Disk, Overview, overview
 from components.monitoring.run_record import RECORD
 from components.registry.standing import Standing
-from components.settings import PROJECT_ROOT
+from components.settings import PROJECT_ROOT, Environment, Params
 from flows.cli import app
 from flows.status_screen import print_status
 from tests.monitoring.runs import record
@@ -54,6 +54,16 @@ def test_the_screen_names_runs_and_what_to_do(published: Path, tmp_path: Path) -
     assert "--param day=2026-02-28" in told
     assert f"streetveil quarantine list {published}/2026-02-28" in " ".join(told.split())
     assert not (tmp_path / "reports.sqlite").exists()
+
+
+def test_days_that_go_to_a_bucket_are_not_told_as_missed(tmp_path: Path, params: Params) -> None:
+    """A past day's originals with no folder of outputs are a missed day, unless the outputs lie in a bucket."""
+    (tmp_path / "in" / "2020-01-01").mkdir(parents=True)
+    environment = Environment(reports=tmp_path / "reports.sqlite")
+    for destination, missed in ((f"{tmp_path}/out/{{day}}", ("2020-01-01",)), ("s3://street/out/{day}", ())):
+        daily = params.daily.model_copy(update={"source": f"{tmp_path}/in/{{day}}", "destination": destination})
+        told = overview(params.model_copy(update={"daily": daily}), environment, with_registry=False)
+        assert told.waiting_days == missed
 
 
 def test_json_has_what_the_screen_has(published: Path) -> None:

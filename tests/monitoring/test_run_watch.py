@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import fcntl
+import io
 from pathlib import Path
 
 import pytest
 
 from components.batch.manifest import commit_manifest
-from components.batch.run import Plan
+from components.batch.plan import Plan
+from components.batch.quarantine import discard
 from components.batch.storage import STATE_FOLDER
 from components.detection.bundle import Bundle
 from components.errors import Reason, StreetveilError
-from components.monitoring.run_record import RECORD, RunRecord, read_record
+from components.monitoring.run_record import RECORD, RunRecord, read_record, recount
 from components.monitoring.run_watch import watch_run
 from components.settings import Params
 from tests.monitoring.runs import open_run_of, record, row
@@ -25,7 +27,7 @@ def test_every_shard_is_told(tmp_path: Path, toy: Bundle, params: Params, monkey
     monkeypatch.setenv("STREETVEIL_METRICS_DIR", str(metrics))
     run = open_run_of(tmp_path, toy, params)
     with watch_run(run, "daily") as watch:
-        watch.planned(Plan((), 0))
+        watch.planned(Plan(0, 2, 0, io.BytesIO()))
         for count in (1, 2):
             watch.committed([row(count)])
             kept = RunRecord.from_json((run.destination / RECORD).read_bytes())
@@ -104,10 +106,24 @@ def test_a_run_that_goes_on_counts_the_whole_day(tmp_path: Path, toy: Bundle, pa
     run = open_run_of(tmp_path, toy, params)
     commit_manifest(run.storage, "first", [row(0), row(1, reason=Reason.TIMEOUT), row(2, reason=Reason.EMPTY)])
     with watch_run(run, "daily") as watch:
-        watch.planned(Plan((), 2))
+        watch.planned(Plan(1, 1, 2, io.BytesIO()))
         retried = [row(1)]
         commit_manifest(run.storage, "second", retried)
         watch.committed(retried)
     ended = read_record(run.destination)
     assert ended is not None
     assert (ended.figures.total, dict(ended.whole)) == (1, {"published": 2, "quarantined": 1})
+
+
+def test_what_is_given_up_waits_no_longer(tmp_path: Path, toy: Bundle, params: Params) -> None:
+    """After a person has discarded an image, the latest run's record no longer counts it among the quarantined."""
+    run = open_run_of(tmp_path, toy, params)
+    rows = [row(0), row(1, reason=Reason.TIMEOUT), row(2, reason=Reason.EMPTY)]
+    with watch_run(run, "daily") as watch:
+        commit_manifest(run.storage, "first", rows)
+        watch.committed(rows)
+    discard(run.storage, [rows[2].path], "ada", "sent twice")
+    recount(run.storage)
+    ended = read_record(run.destination)
+    assert ended is not None
+    assert (ended.state, dict(ended.whole)) == ("finished", {"published": 1, "quarantined": 1, "discarded": 1})
