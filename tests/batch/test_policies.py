@@ -15,6 +15,7 @@ from components.batch.manifest import ImageRow, comparable, encode_manifest, rea
 from components.batch.sources import ImageRef, list_images
 from components.batch.storage import LocalStorage, open_destination
 from components.batch.summary import region_words
+from components.batch.tally import tally_of
 from components.batch.worker import WorkOrder, load_blurring, process_image
 from components.detection.bundle import Bundle
 from components.detections import FACE, Detections
@@ -65,7 +66,7 @@ def test_each_picture_has_its_region_in_its_row(tmp_path: Path, by_place: Params
         "broken.jpg": ("us", "default"),  # its GPS is whole, the picture is not
         "empty.jpg": ("eu", "doubt"),
     }
-    assert region_words(list(rows.values())) == "by the policies: 3 eu, 2 us, 1 strict; 2 in doubt"
+    assert region_words(tally_of(list(rows.values()))) == "by the policies: 3 eu, 2 us, 1 strict; 2 in doubt"
 
 
 def test_the_region_decides_what_is_hidden(tmp_path: Path, by_place: Params, toy: Bundle) -> None:
