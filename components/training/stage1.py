@@ -4,8 +4,8 @@ python -m components.training.stage1 --prepared FOLDER --taught FILE --out FOLDE
     [--device cpu|0] [--max-seconds N]
 
 What is needed to go on stands beside the output, in a folder named after everything that decides what is learnt; other
-settings or pictures begin another one. Exit status 75: stopped by --max-seconds, call it again. With no epoch at all, the
-first weights are kept.
+settings or pictures begin another one. Exit status 75: stopped by --max-seconds, call it again. With no epoch at all,
+the first weights are kept.
 """
 
 from __future__ import annotations
