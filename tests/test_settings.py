@@ -119,7 +119,7 @@ def test_the_shipped_settings_are_valid() -> None:
         ("optimisation.epochs", 0),
         ("optimisation.calibration_images", 0),
         ("profiles.full.canvas_px", 100),
-        ("profiles.full.epochs", 0),
+        ("profiles.full.epochs", -1),
         ("profiles.rendered.short_images", 0),
         ("profiles.rendered.stand_in", "perhaps"),
         ("profiles.rendered.seed", 3),
@@ -351,7 +351,7 @@ def test_what_leaves_information_must_be_accepted_by_name(tmp_path: Path) -> Non
     assert load_params(written(tmp_path, values)).regions["eu"].obfuscation.cell_contrast == 0.5
 
 
-@pytest.mark.parametrize("name", ["rendered", "full"])
+@pytest.mark.parametrize("name", ["rendered", "full", "monthly"])
 def test_a_profile_changes_what_it_names_alone(params: Params, name: str) -> None:
     """Epochs, canvases, the numbers of pictures in short trainings and the sets are the profile's; the rest stays."""
     profile, chosen = params.profiles[name], params.of_profile(name)
@@ -372,12 +372,12 @@ def test_a_profile_changes_what_it_names_alone(params: Params, name: str) -> Non
 
 def test_a_profile_that_does_not_exist_is_refused(params: Params) -> None:
     """The message lists those that there are."""
-    with pytest.raises(StreetveilError, match=r"no profile 'fast'.*rendered, full"):
+    with pytest.raises(StreetveilError, match=r"no profile 'fast'.*rendered, full, monthly"):
         params.of_profile("fast")
 
 
-def test_the_full_profile_says_what_training_says(params: Params) -> None:
-    """Whoever reads the settings of training reads what the full profile trains with."""
-    full = params.of_profile("full")
-    assert full.training == params.training
-    assert full.dataset == params.dataset
+def test_the_monthly_profile_says_what_training_says(params: Params) -> None:
+    """Whoever reads the settings of training reads what the monthly loop trains with."""
+    monthly = params.of_profile(params.retraining.profile)
+    assert monthly.training == params.training
+    assert monthly.dataset == params.dataset

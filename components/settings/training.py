@@ -82,7 +82,7 @@ class Training(Frozen):
     architecture: str
     canvas_px: Annotated[int, Field(ge=64, multiple_of=32)]
     image_px: Annotated[int, Field(ge=64)]
-    epochs: Count
+    epochs: Annotated[int, Field(ge=0)]
     batch_size: Count
     seed: Annotated[int, Field(ge=0)]
     learning_rate: Positive
@@ -125,6 +125,6 @@ class Profile(Frozen):
     """One way through the whole chain."""
 
     stand_in: bool
-    epochs: Count
+    epochs: Annotated[int, Field(ge=0)]
     canvas_px: Annotated[int, Field(ge=64, multiple_of=32)]
     short_images: Count

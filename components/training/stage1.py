@@ -4,7 +4,8 @@ python -m components.training.stage1 --prepared FOLDER --taught FILE --out FOLDE
     [--device cpu|0] [--max-seconds N]
 
 What is needed to go on stands beside the output, in a folder named after everything that decides what is learnt; other
-settings or pictures begin another one. Exit status 75: stopped by --max-seconds, call it again.
+settings or pictures begin another one. Exit status 75: stopped by --max-seconds, call it again. With no epoch at all,
+the first weights are kept.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from components.training.images import TrainingImage, images_sha256
 from components.training.operating_point import OperatingPoint, best_index
 from components.training.parts import arguments, training_parts
 from components.training.yolo.loop import RecallTraining
+from components.training.yolo.outputs import with_every_output
 
 BEST = "best.npz"
 STATE = "state.npz"
@@ -175,6 +177,20 @@ def identity_of(
     return digest.hexdigest()
 
 
+def keep_first(weights: Path | None, out: Path) -> None:
+    """Leave the first weights as if they had been trained, for where another training would make them no better.
+
+    Raises:
+        StreetveilError: there are none.
+    """
+    if weights is None:
+        raise StreetveilError("without an epoch and without first weights there is no network: raise training.epochs")
+    arrays, facts = read_arrays(weights)
+    out.mkdir(parents=True, exist_ok=True)
+    write_arrays(out / BEST, with_every_output(arrays), facts)
+    (out / HISTORY).write_text("[]\n", encoding="utf-8")
+
+
 def main() -> None:
     """Train on what the prepare stage has written."""
     parser = arguments(__doc__)
@@ -186,6 +202,9 @@ def main() -> None:
     given = parser.parse_args()
     params = load_params().of_profile(given.profile)
     training, validation = training_parts(given.prepared, given.taught, params)
+    if not params.training.epochs:
+        keep_first(given.weights, given.out)
+        return
     identity = identity_of(params.training, training, validation, given.weights)
     work = given.out.with_name(f"{given.out.name}.work") / identity[:12]
     trained = train_stage1(

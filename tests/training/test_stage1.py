@@ -16,6 +16,7 @@ import torch
 from ultralytics.utils import SETTINGS
 
 from components.dataset.labels import LabelledImage, write_labels
+from components.detection.shipped import WEIGHTS
 from components.detections import LICENSE_PLATE, Detections
 from components.errors import StreetveilError
 from components.settings import Params, Training
@@ -23,10 +24,12 @@ from components.training import stage1
 from components.training.checkpoint import read_arrays, write_arrays
 from components.training.operating_point import OperatingPoint
 from components.training.parts import training_images
-from components.training.stage1 import Stage1, train_stage1
+from components.training.ship import TRAINABLE
+from components.training.stage1 import Stage1, keep_first, train_stage1
 from components.training.yolo import loop
 from components.training.yolo.loop import RecallTraining
 from components.training.yolo.network import RecallDetectionModel, build_model
+from components.training.yolo.outputs import with_every_output
 from tests.training.conftest import Render, still
 
 Train = Callable[..., Stage1]
@@ -140,6 +143,18 @@ def test_weights_that_were_trained_are_a_start(train: Train, tiny: Training, tmp
 
 
 @pytest.mark.slow
+def test_without_an_epoch_the_first_weights_stay(tmp_path: Path) -> None:
+    """What was shipped is left as if it had been trained, with every output; without weights there is no network."""
+    keep_first(WEIGHTS / TRAINABLE, tmp_path)
+    kept, shipped = (read_arrays(file)[0] for file in (tmp_path / "best.npz", WEIGHTS / TRAINABLE))
+    assert kept.keys() == shipped.keys()
+    for name, array in with_every_output(shipped).items():
+        np.testing.assert_array_equal(kept[name], array)
+    assert json.loads((tmp_path / "history.json").read_text()) == []
+    with pytest.raises(StreetveilError, match=r"raise training\.epochs"):
+        keep_first(None, tmp_path)
+
+
 def test_it_learns(rendered: Render, tiny: Training, tmp_path: Path) -> None:
     """From nothing, a few pictures are learnt until their objects are covered without hiding the rest."""
     views = still(tiny.views, object_px=(8, 9))
