@@ -11,6 +11,7 @@ import pytest
 from components.batch.benchmark import STAGES, benchmark, read_benchmark
 from components.batch.profile import OUTSIDE, profile_of
 from components.batch.summary import summarise
+from components.batch.tally import tally_of
 from components.batch.worker import WorkOrder
 from components.errors import StreetveilError
 from tests.batch.test_manifest import row
@@ -56,10 +57,10 @@ def test_a_picture_that_is_not_published_is_no_measurement(order: Callable[..., 
 
 def test_the_profile_names_the_stage_that_takes_most() -> None:
     """Shares add up to 1 over the workers' time, and waiting is a bottleneck too."""
-    rows = [row(f"p{i}", "published", decode_ms=100.0, detect_ms=300.0) for i in range(5)]
+    tally = tally_of([row(f"p{i}", "published", decode_ms=100.0, detect_ms=300.0) for i in range(5)])
     told = {"finished_before": 0, "model": "m", "region": "eu", "min_published_share": 0.99}
-    busy = profile_of(summarise(rows, duration_s=1.0, **told), workers=2)  # type: ignore[arg-type]
+    busy = profile_of(summarise(tally, duration_s=1.0, **told), workers=2)  # type: ignore[arg-type]
     assert busy.bottleneck == "detect"
     assert busy.share("detect") > 0.7
     assert sum(map(busy.share, busy.stage_s)) == pytest.approx(1)
-    assert profile_of(summarise(rows, duration_s=60.0, **told), workers=2).bottleneck == OUTSIDE  # type: ignore[arg-type]
+    assert profile_of(summarise(tally, duration_s=60.0, **told), workers=2).bottleneck == OUTSIDE  # type: ignore[arg-type]
