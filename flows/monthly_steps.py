@@ -25,9 +25,10 @@ from components.evaluation.gate import Overall, Verdict
 from components.evaluation.report.files import PAGE, VERDICT
 from components.evaluation.slices import MORE_OFTEN
 from components.loop_journal import LoopJournal, Result
+from components.monitoring.distributions import DayProfile
 from components.monitoring.drift import compare as compare_days
 from components.monitoring.history import History, reference_for
-from components.monitoring.reference import REFERENCE_FILE, Reference
+from components.monitoring.reference import Reference
 from components.registry import review
 from components.registry.candidate import Status
 from components.registry.models import CHAMPION, Registry
@@ -184,12 +185,10 @@ def find_bias(loop: Loop) -> Result:
 
 def find_drift(loop: Loop) -> Result:
     """How far the last day is from what the champion was promoted on, if that is known."""
-    version, history = loop.registry.version_of(CHAMPION), History(loop.project / loop.params.drift.folder)
-    stored = loop.registry.fetch(version, REFERENCE_FILE)
-    days = history.days(version, until=datetime.now(UTC).date().isoformat())
-    if stored is None or not days:
+    reference, days = _usual(loop, loop.registry.version_of(CHAMPION))
+    if reference is None or not days:
         return {"level": "unknown", "day": None, "findings": []}
-    report = compare_days(Reference.from_json(stored.read_text(encoding="utf-8")), days, loop.params.drift)
+    report = compare_days(reference, days, loop.params.drift)
     return {"level": report.level, "day": report.day, "findings": [finding.name for finding in report.findings]}
 
 
@@ -231,17 +230,18 @@ def promote(loop: Loop) -> Result:
     review.promote_approved(loop.registry)
     status = review.show(loop.registry, version).review_status
     if loop.registry.bundle(CHAMPION).version == version:
-        return {"outcome": PROMOTED, "review_status": status, "reference_days": _keep_reference(loop, version)}
+        reference, _ = _usual(loop, version)
+        known = len(reference.days) if reference else 0
+        return {"outcome": PROMOTED, "review_status": status, "reference_days": known}
     return {"outcome": REJECTED if status == Status.REJECTED else LEFT, "review_status": status}
 
 
-def _keep_reference(loop: Loop, version: str) -> int:
-    """Store what the version has seen as a challenger as what its days are compared with, if there is enough of it."""
+def _usual(loop: Loop, version: str) -> tuple[Reference | None, list[DayProfile]]:
+    """What a version's days are compared with, stored with it once it is complete, and these days."""
     settings = loop.params.drift
     history = History(loop.project / settings.folder)
     days = history.days(version, until=datetime.now(UTC).date().isoformat())
-    reference = reference_for(version, days, history, loop.registry, settings)
-    return len(reference.days) if reference else 0
+    return reference_for(version, days, history, loop.registry, settings), days
 
 
 def desk_of(loop: Loop) -> Path | None:

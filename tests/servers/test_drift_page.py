@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, ColorScheme
+from playwright.sync_api import Browser
 
 from components.monitoring.distributions import DayProfile
 from components.monitoring.drift import compare
@@ -24,7 +25,7 @@ _COLOURS = "e => [getComputedStyle(e).color, getComputedStyle(document.body).bac
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_our_verdict_can_be_read_above_evidentlys_page(
     browser: Browser, undisturbed: list[DayProfile], reference: Reference, settings: Drift, tmp_path: Path,
-    scheme: ColorScheme,
+    scheme: Literal["light", "dark"],
 ) -> None:  # fmt: skip
     """Whichever colours the reader's machine asks for, the verdict has those of the page around it, with contrast."""
     days = undisturbed[settings.reference_days :][:2]
