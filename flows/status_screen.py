@@ -74,7 +74,7 @@ def _champion(seen: Overview) -> str:
         return "[bold red]the registry says nothing[/]"
     if standing.champion is None:
         return "[bold red]none[/]"
-    since = "" if standing.champion_since_s is None else f", since {_age(seen.at_s - standing.champion_since_s)}"
+    since = "" if standing.champion_since_s is None else f", for {_age(seen.at_s - standing.champion_since_s)}"
     previous = f" (@previous: {standing.previous})" if standing.previous else ""
     return f"version {escape(standing.champion)}{since}{previous}"
 
@@ -127,10 +127,16 @@ def _print_needs(console: Console, wanted: list[Need]) -> None:
         return
     console.print(f"[bold]{len(wanted)} need{'s' if len(wanted) == 1 else ''} a human[/]", highlight=False)
     for need in wanted:
+        fits = len(need.text) + len(need.command) + 4 <= console.width
+        command = f"[cyan]{escape(need.command)}[/]"
         line = Table.grid(padding=(0, 1))
-        line.add_row(f"[{_COLOURS[need.urgency]}]{'!' if need.urgency == 'now' else '·'}[/]", escape(need.text))
+        line.add_row(
+            f"[{_COLOURS[need.urgency]}]{'!' if need.urgency == 'now' else '·'}[/]",
+            escape(need.text) + (f"  {command}" if fits else ""),
+        )
         console.print(line, highlight=False)
-        console.print(f"  [cyan]{escape(need.command)}[/]", highlight=False, soft_wrap=True)
+        if not fits:
+            console.print(f"  {command}", highlight=False, soft_wrap=True)
 
 
 def _number(value: int) -> str:

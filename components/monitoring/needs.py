@@ -56,7 +56,7 @@ def _of_runs(seen: Overview) -> Iterator[Need]:
             told = f"@previous was used on {run.day}: {run.fallback_reason[:_TOLD]}"
             yield Need("now", told, "streetveil review list --all")
     if seen.waiting_days:
-        told = f"{len(seen.waiting_days)} past days were not blurred: {_some(seen.waiting_days)}"
+        told = f"past days that were not blurred: {_some(seen.waiting_days)}"
         yield Need("now", told, _NIGHTLY + seen.waiting_days[0])
 
 
