@@ -207,5 +207,6 @@ def _join_or_start(workers: int) -> None:
             ray.init(address, log_to_driver=False)
         else:
             ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise StreetveilError(f"no Ray cluster at {address or 'this machine'}: {error}; see RAY_ADDRESS") from error
+    except Exception as error:  # it raises whatever it has, bare exceptions too
+        said = " ".join(str(error).split())[:300]
+        raise StreetveilError(f"no Ray cluster at {address or 'this machine'}: {said}; see RAY_ADDRESS") from error
