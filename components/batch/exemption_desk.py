@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, date, datetime
 from fnmatch import fnmatchcase
 
@@ -50,11 +51,9 @@ def granted_for(
         raise StreetveilError(f"{pattern!r} means pictures of {len(sizes)} sizes, so of no one camera: name one")
     width, height = meant[0].width or 0, meant[0].height or 0
     pinned = meant[0].input_sha256 if pattern in rows else None
-    line = Granted(
-        id=secrets.token_hex(6), pattern=pattern, input_sha256=pinned, width=width, height=height, box=box,
-        class_name=class_name, by=by, why=why, granted_at=datetime.now(UTC), until=until,
-    )  # fmt: skip
-    new = line.exemption()
+    new = Exemption(
+        secrets.token_hex(6), pattern, pinned, width, height, box, class_name, by, why, datetime.now(UTC), until
+    )
     fault = new.fault(limits)
     if fault is not None:
         raise StreetveilError(f"nothing is exempt: {fault}")
@@ -66,7 +65,7 @@ def granted_for(
                 f"nothing is exempt: with others for {row.path} it would be {share:.1%} of the picture; "
                 f"exemptions.max_area_share allows {limits.max_area_share:.1%}: end one of them first"
             )
-    return line
+    return Granted(**asdict(new))
 
 
 def _meant(rows: Mapping[str, ImageRow], pattern: str) -> list[ImageRow]:

@@ -87,9 +87,9 @@ def camera(tmp_path: Path) -> Iterator[Camera]:
 
 
 def with_patience(params: Params) -> Params:
-    """Room for every frame on a busy machine, and a short wait for one that does not come any more."""
+    """Room for every frame, and time for each, on a busy machine; the server says by itself when the film ends."""
     return params.model_copy(
-        update={"video": params.video.model_copy(update={"queue_frames": 200, "stream_timeout_s": 5})}
+        update={"video": params.video.model_copy(update={"queue_frames": 200, "stream_timeout_s": 120})}
     )
 
 
@@ -102,7 +102,7 @@ def test_a_camera_is_blurred_into_a_file(camera: Camera, params: Params, toy: Bu
     summary = blur_video(source, target_of(str(out), source), cascade, patient, patient.regions["eu"], Wishes())
     shown = decoded(out)
     assert source.is_live
-    assert len(shown) == summary.frames >= FRAMES - RATE  # a camera is joined at a key frame
+    assert len(shown) == summary.frames > FRAMES / 2  # a camera is joined when it is under way
     assert (summary.dropped, summary.hidden_frames) == (0, 0)
     assert summary.searched < summary.frames / 2
     assert max(magenta(frame) for frame in shown) < SQUARE_PX**2 * 0.02
@@ -115,7 +115,7 @@ def test_a_camera_is_blurred_into_another_server(camera: Camera, params: Params,
     cascade = load_cascade(toy, params.detection)
     summary = blur_video(source, target_of(camera.receiver, source), cascade, patient, patient.regions["eu"], Wishes())
     shown = decoded(camera.recording)
-    assert summary.frames >= FRAMES - RATE
+    assert summary.frames > FRAMES / 2
     assert len(shown) > summary.frames / 2
     assert max(magenta(frame) for frame in shown) < SQUARE_PX**2 * 0.02
 
