@@ -41,7 +41,6 @@ STORY = [
     ),
     ("docs/operate.md", "streetveil allow list --published blurred", 0),
     ("docs/operate.md", f"streetveil allow end {EXEMPTION} blurred --why 'it is gone'", 0),
-    ("docs/hand_counting.md", "streetveil handcount sample blurred photos --count 400 --out count.json", 0),
     (
         "docs/capacity.md",
         "streetveil capacity --images-per-day 10e6 --megapixels 5 --deadline 20h --from benchmark.json",
