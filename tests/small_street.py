@@ -28,7 +28,7 @@ def small_street(seed: int = 11, width: float = 0.0625) -> RecallDetectionModel:
     """A network whose confidences and boxes differ from place to place; the same at every call."""
     torch.manual_seed(seed)
     torch.set_num_threads(1)
-    model = RecallDetectionModel(described(width), RecallWeightedBCE((5, 5, 5)))  # type: ignore[arg-type]
+    model = RecallDetectionModel(described(width), RecallWeightedBCE((5, 5)))  # type: ignore[arg-type]
     head: Any = model.model[-1]
     for branch in head.cv3:
         torch.nn.init.normal_(branch[-1].weight, std=0.3)

@@ -152,9 +152,9 @@ class Cascade:
         outcomes = np.array(decide(found, region), object)
         rejected, hidden = outcomes == Outcome.BELOW_THRESHOLD, outcomes == Outcome.BLURRED
         in_doubt = hidden & (found.confidence < self._of_class(check.trusted_from, found))
-        shorter = np.minimum(widths(found.xyxy), heights(found.xyxy))
-        in_doubt &= shorter >= self._of_class(check.dismissed_from_px, found)
-        in_doubt &= shorter < self._of_class(check.dismissed_below_px, found)
+        in_doubt &= np.minimum(widths(found.xyxy), heights(found.xyxy)) >= self._of_class(
+            check.dismissed_from_px, found
+        )
         is_steep = widths(found.xyxy) < check.steep_plate_aspect * heights(found.xyxy)
         in_doubt &= (found.class_id != LICENSE_PLATE) | ~is_steep
         always = hidden & _is_of(check.always_asked, found)

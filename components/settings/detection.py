@@ -66,7 +66,6 @@ class SafetyCheck(Frozen):
     asked_from: Share
     trusted_from: PerClass
     dismissed_from_px: PixelsPerClass
-    dismissed_below_px: PixelsPerClass
     steep_plate_aspect: Annotated[float, Field(ge=0)]
     always_asked: tuple[Literal["face", "license_plate"], ...]
     asked_twice: tuple[Literal["face", "license_plate"], ...]

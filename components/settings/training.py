@@ -48,7 +48,6 @@ class Views(Frozen):
     perspective: Annotated[float, Field(ge=0, le=0.5)]
     mirrored_share: Share
     rendered_plate_share: Share
-    sign_share: Share
     light: Light
 
     @model_validator(mode="after")

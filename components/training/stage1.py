@@ -28,7 +28,6 @@ from components.training.images import TrainingImage, images_sha256
 from components.training.operating_point import OperatingPoint, best_index
 from components.training.parts import arguments, training_parts
 from components.training.yolo.loop import RecallTraining
-from components.training.yolo.outputs import with_every_output
 
 BEST = "best.npz"
 STATE = "state.npz"
@@ -187,7 +186,7 @@ def keep_first(weights: Path | None, out: Path) -> None:
         raise StreetveilError("without an epoch and without first weights there is no network: raise training.epochs")
     arrays, facts = read_arrays(weights)
     out.mkdir(parents=True, exist_ok=True)
-    write_arrays(out / BEST, with_every_output(arrays), facts)
+    write_arrays(out / BEST, arrays, facts)
     (out / HISTORY).write_text("[]\n", encoding="utf-8")
 
 

@@ -1,6 +1,6 @@
 """Train the verifier on stage 1's proposals, and calibrate it so that a region's thresholds keep their meaning.
 
-python -m components.training.stage2 --proposals FOLDER --stage1 FILE.npz --out FOLDER [--ablate]
+python -m components.training.stage2 --proposals FOLDER --out FOLDER [--ablate]
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 from components.detections import CLASS_NAMES
 from components.errors import StreetveilError
 from components.settings import FAMILIES, Family, VerifierTraining, load_params
-from components.training.checkpoint import Arrays, arrays_of, read_arrays, tensors_of, write_arrays
+from components.training.checkpoint import arrays_of, read_arrays, tensors_of, write_arrays
 from components.training.verifier.calibration import (
     Calibration,
     ClassFigures,
@@ -76,9 +76,7 @@ class AblationRow:
     removed_share: dict[str, float | None]
 
 
-def train_stage2(
-    settings: VerifierTraining, training: Examples, validation: Examples, folder: Path, stage1: Arrays | None = None
-) -> Stage2:
+def train_stage2(settings: VerifierTraining, training: Examples, validation: Examples, folder: Path) -> Stage2:
     """Train, calibrate, measure and export.
 
     Args:
@@ -86,13 +84,12 @@ def train_stage2(
         training: what to learn from.
         validation: proposals of pictures that nothing is learnt from.
         folder: for the weights, the ONNX file and the report.
-        stage1: trained weights of the detector, whose first layers the verifier's towers begin with.
 
     Raises:
         StreetveilError: there is nothing to tell apart, or the loss is no number.
     """
     started = time.monotonic()
-    network = fit(training, settings, stage1, lambda line: print(line, flush=True))
+    network = fit(training, settings, lambda line: print(line, flush=True))
     raw = logits_of(network, validation)
     calibration = calibrate(validation, raw, settings)
     put_into(network, calibration)
@@ -142,27 +139,21 @@ def read_network(weights: Path) -> VerifierNetwork:
     return network.eval()
 
 
-def ablate(
-    settings: VerifierTraining, training: Examples, validation: Examples, stage1: Arrays | None = None
-) -> tuple[AblationRow, ...]:
+def ablate(settings: VerifierTraining, training: Examples, validation: Examples) -> tuple[AblationRow, ...]:
     """Train with all families, without each one, and with each one alone, all for `ablation_epochs`."""
     told: list[tuple[Family, ...]] = [
         FAMILIES,
         *(tuple(other for other in FAMILIES if other != left_out) for left_out in FAMILIES),
         *((only,) for only in FAMILIES),
     ]
-    return tuple(_ablated(settings, training, validation, families, stage1) for families in told)
+    return tuple(_ablated(settings, training, validation, families) for families in told)
 
 
 def _ablated(
-    settings: VerifierTraining,
-    training: Examples,
-    validation: Examples,
-    families: tuple[Family, ...],
-    stage1: Arrays | None,
+    settings: VerifierTraining, training: Examples, validation: Examples, families: tuple[Family, ...]
 ) -> AblationRow:
     less = settings.model_copy(update={"families": families, "epochs": settings.ablation_epochs})
-    raw = logits_of(fit(training, less, stage1), validation)
+    raw = logits_of(fit(training, less), validation)
     logits = raw + shifts_of(calibrate(validation, raw, less), validation)
     found = {name: figures(validation, logits, c, calibrated_at(settings, c)) for c, name in enumerate(CLASS_NAMES)}
     return AblationRow(
@@ -186,21 +177,19 @@ def main() -> None:
     """Train on what `components.training.proposals` has written."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--proposals", type=Path, required=True)
-    parser.add_argument("--stage1", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--ablate", action="store_true")
     given = parser.parse_args()
     settings = load_params().verifier
     training, validation = (read_examples(given.proposals, part) for part in ("train", "val"))
-    stage1 = read_arrays(given.stage1)[0]
-    trained = train_stage2(settings, training, validation, given.out, stage1)
+    trained = train_stage2(settings, training, validation, given.out)
     for title in ("figures", "crossed", "confident"):
         print(title, *(_told(name, row) for name, row in getattr(trained, title).items()), sep="\n  ")
     for name, source in trained.calibration.measured_on.items():
         if source != name:
             print(f"{name}: fewer than {settings.min_objects} objects, calibrated on {source or 'nothing'}")
     if given.ablate:
-        rows = ablate(settings, training, validation, stage1)
+        rows = ablate(settings, training, validation)
         told = json.dumps([asdict(row) for row in rows], indent=1)
         (given.out / ABLATION).write_text(told + "\n", encoding="utf-8")
         print(told)

@@ -209,7 +209,6 @@ def check_of(params: Params, **changes: object) -> SafetyCheck:
         **params.detection.safety_check.model_dump(),
         "asked_from": 0.03,
         "dismissed_from_px": dict.fromkeys(CLASS_NAMES, 0),
-        "dismissed_below_px": dict.fromkeys(CLASS_NAMES, 10_000),
         "steep_plate_aspect": 0,
         "always_asked": (),
         "confirmed_odds": 1,
@@ -348,20 +347,6 @@ def test_small_objects_in_doubt_are_hidden_unasked(params: Params, width: float,
         assert decide(seen.found, asking(params, "doubtful")) == [
             Outcome.BLURRED if is_hidden else Outcome.BELOW_THRESHOLD
         ]
-
-
-@pytest.mark.parametrize(
-    ("class_id", "side", "is_hidden"),
-    [(LICENSE_PLATE, 63.5, False), (LICENSE_PLATE, 64, True), (FACE, 64, False), (FACE, 128, True)],
-)
-def test_nobody_dismisses_what_is_near(params: Params, class_id: int, side: float, is_hidden: bool) -> None:
-    """From dismissed_below_px on, a proposal that the verifier would hide is hidden whatever others do not see."""
-    found = Detections.of([[20, 20, 20 + side, 20 + side]], 0.5, class_id)
-    check = check_of(params, dismissed_below_px={"face": 128, "license_plate": 64})
-    settings = params.detection.model_copy(update={"safety_check": check})
-    cascade = replace(looks(params, found, Judge([0.625]), Fixed("platedet", Detections.empty())), settings=settings)
-    seen = cascade.examine(PICTURE, asking(params, "doubtful"))
-    assert decide(seen.found, asking(params, "doubtful")) == [Outcome.BLURRED if is_hidden else Outcome.BELOW_THRESHOLD]
 
 
 @pytest.mark.parametrize(

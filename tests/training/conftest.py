@@ -29,7 +29,6 @@ def still(views: Views, **changes: Any) -> Views:
         "perspective",
         "mirrored_share",
         "rendered_plate_share",
-        "sign_share",
         "background_share",
         "complete_background_share",
     )

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from ultralytics.cfg import get_cfg
 
+from components.detections import CLASS_NAMES
 from components.errors import StreetveilError
 from components.settings import Training
 from components.training.checkpoint import arrays_of
 from components.training.pruning import hidden_channels, parameter_count, pruned
 from components.training.yolo.network import RecallDetectionModel, build_model, element_loss
-from components.training.yolo.outputs import OUTPUTS
 from tests.small_street import noise, small_street
 
 
@@ -129,4 +129,4 @@ def test_networks_with_two_branches_cannot_be_taught(tiny: Training) -> None:
     model.teachers = (small_street(),)
     with pytest.raises(StreetveilError, match="second branch"):
         model.init_criterion()
-    assert model.names == dict(enumerate(OUTPUTS))
+    assert model.names == dict(enumerate(CLASS_NAMES))

@@ -107,7 +107,7 @@ def test_a_pruned_network_learns_on(model: RecallDetectionModel) -> None:
         "cls": torch.tensor([[0.0], [1.0]]),
         "bboxes": torch.tensor([[0.3, 0.3, 0.2, 0.3], [0.7, 0.7, 0.3, 0.1]]),
     }
-    optimiser = torch.optim.SGD(smaller.parameters(), lr=1e-6)
+    optimiser = torch.optim.SGD(smaller.parameters(), lr=1e-4)
     first = smaller(dict(batch))[0].sum()
     first.backward()
     learning = [place for place in hidden_channels(smaller) if ".cv2." not in place.name]  # not every scale has a box

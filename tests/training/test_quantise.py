@@ -26,7 +26,7 @@ CALIBRATION = [padded(noise(96, 64, seed)) for seed in range(100, 106)]
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The float file and the 8-bit one."""
     folder = tmp_path_factory.mktemp("quantise")
-    export_onnx(small_street(seed=13, width=0.125), folder / "float.onnx")
+    export_onnx(small_street(width=0.125), folder / "float.onnx")
     quantise_onnx(folder / "float.onnx", folder / "int8.onnx", CALIBRATION)
     return folder / "float.onnx", folder / "int8.onnx"
 
@@ -71,15 +71,6 @@ def test_convolutions_are_8_bits_and_the_last_ones_are_not(files: tuple[Path, Pa
     assert len(last) == 2 * 4 + 1
     assert files[1].stat().st_size < files[0].stat().st_size
     assert not list(files[1].parent.glob(".*"))
-
-
-def test_what_merges_outputs_reads_no_rounded_numbers(files: tuple[Path, Path]) -> None:
-    """Boxes of hundreds of px and confidences below 1 share a tensor there: one range for both would ruin either."""
-    nodes = onnx.load(files[1]).graph.node
-    rounded = {output for node in nodes if node.op_type == "DequantizeLinear" for output in node.output}
-    merging = [node for node in nodes if not node.name.startswith("/network/") and node.op_type in ("Split", "Max")]
-    assert {node.op_type for node in merging} == {"Split", "Max"}
-    assert not rounded & {name for node in merging for name in node.input}
 
 
 @pytest.mark.slow

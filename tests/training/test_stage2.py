@@ -13,14 +13,12 @@ import torch
 from numpy.typing import ArrayLike
 
 from components.detection.proposal_features import COLOUR, GEOMETRY, ROW_LENGTH, Features, features
-from components.detection.shipped import WEIGHTS
 from components.detection.verifier import Verifier
 from components.detections import CLASS_NAMES, FACE, LICENSE_PLATE, Detections
 from components.errors import StreetveilError
 from components.settings import FAMILIES, PROJECT_ROOT, CropVariation, Params, PerClass, VerifierTraining, load_params
 from components.training import stage2
 from components.training.checkpoint import arrays_of, read_arrays, write_arrays
-from components.training.ship import TRAINABLE
 from components.training.stage2 import Stage2, ablate, put_into, read_network, train_stage2
 from components.training.verifier.calibration import (
     Calibration,
@@ -310,18 +308,6 @@ def test_the_network_moves_as_its_calibration_says(toy: tuple[Examples, Examples
     assert logits_of(network, examples) - before == pytest.approx(shifts_of(calibration, examples), abs=1e-4)
 
 
-def test_the_towers_begin_with_what_stage_1_has_learnt_to_see() -> None:
-    """The first layers of both towers are those of the detector, and another network's weights are refused."""
-    network, stage1 = VerifierNetwork(FAMILIES), read_arrays(WEIGHTS / TRAINABLE)[0]
-    network.begin_with(stage1)
-    own = network.state_dict()
-    for tower in ("cnn", "context"):
-        for name in ("0.conv.weight", "4.m.1.cv2.bn.running_var"):
-            np.testing.assert_array_equal(own[f"towers.{tower}.0.{name}"].numpy(), stage1[f"model.{name}"])
-    with pytest.raises(KeyError):
-        network.begin_with({"other": np.ones(3)})
-
-
 def test_what_people_have_not_drawn_is_no_object_to_keep() -> None:
     """True proposals without an object's number, and uncounted false ones, are in no figure but the curve's."""
     examples = numbers_only([0, 0, 0], [0, -1, -1])
@@ -455,8 +441,7 @@ def test_the_command_trains_on_what_was_proposed(
         write_arrays(tmp_path / "examples" / f"{part}-00000.npz", few.arrays(), {"pictures": 1})
     short = SMALL.model_copy(update={"epochs": 1})
     monkeypatch.setattr(stage2, "load_params", lambda: params.model_copy(update={"verifier": short}))
-    shipped = str(WEIGHTS / TRAINABLE)
-    line = ["stage2", "--proposals", str(tmp_path / "examples"), "--stage1", shipped, "--out", str(tmp_path / "out")]
+    line = ["stage2", "--proposals", str(tmp_path / "examples"), "--out", str(tmp_path / "out")]
     monkeypatch.setattr(sys, "argv", line)
     stage2.main()
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [

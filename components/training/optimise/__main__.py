@@ -35,7 +35,6 @@ from components.training.pruning import multiplications, narrowed_like, paramete
 from components.training.stage1 import identity_of, train_stage1
 from components.training.yolo.export import TorchRuntime, export_onnx
 from components.training.yolo.network import RecallDetectionModel, build_model
-from components.training.yolo.outputs import with_every_output
 
 _MOST_PX = 1280  # longer sides are reduced to this for calibration and recall
 _TIMED_PX = (736, 1280)  # height, width
@@ -149,8 +148,7 @@ def network_of(settings: Training, weights: Arrays) -> RecallDetectionModel:
     """
     network = narrowed_like(build_model(settings), weights)
     try:
-        complete = with_every_output(weights)
-        network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in complete.items()})
+        network.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in weights.items()})
     except RuntimeError as error:
         message = str(error).splitlines()[0]
         raise StreetveilError(f"these weights do not fit {settings.architecture}: {message}") from error

@@ -64,7 +64,7 @@ def _stays_float(network: Any) -> list[str]:
     """Patterns of the nodes that stay in float; the detection head is the last of the numbered layers."""
     layers = (re.match(r"/network/model\.(\d+)/", node.name) for node in network.graph.node)
     head = max(int(layer[1]) for layer in layers if layer)
-    return [_LAST_CONVOLUTIONS, rf".*/model\.{head}/(?!cv).*", r"/(?!network/).*"]
+    return [_LAST_CONVOLUTIONS, rf".*/model\.{head}/(?!cv).*"]
 
 
 def _silent_nncf() -> Any:

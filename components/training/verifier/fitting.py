@@ -13,7 +13,6 @@ from components.detection.proposal_features import Features, rows_of
 from components.detections import CLASS_NAMES
 from components.errors import StreetveilError
 from components.settings import VerifierTraining
-from components.training.checkpoint import Arrays
 from components.training.recall_loss import RecallWeightedBCE
 from components.training.verifier.examples import Examples
 from components.training.verifier.network import VerifierNetwork
@@ -25,17 +24,13 @@ _GRADIENT_NORM = 5.0
 
 
 def fit(
-    examples: Examples,
-    settings: VerifierTraining,
-    stage1: Arrays | None = None,
-    tell: Callable[[str], None] = lambda _: None,
+    examples: Examples, settings: VerifierTraining, tell: Callable[[str], None] = lambda _: None
 ) -> VerifierNetwork:
     """Train a network; the same examples and settings give the same weights on a CPU.
 
     Args:
         examples: those of weight 0 are left out.
         settings: how.
-        stage1: trained weights whose first layers the towers begin with; drawn from the seed if left out.
         tell: gets a line an epoch.
 
     Returns:
@@ -52,8 +47,6 @@ def fit(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         network = VerifierNetwork(settings.families, settings.dropout)
-        if stage1 is not None:
-            network.begin_with(stage1)
         told = examples.features
         network.measure(torch.from_numpy(told.geometry[rows]), torch.from_numpy(told.colour[rows]))
         steps = settings.epochs * (len(rows) // settings.batch_size + 1)

@@ -1,8 +1,4 @@
-"""The verifier's network: two towers of convolutions, and a few layers over everything that is known.
-
-A tower is the beginning of stage 1's own network, up to stride 8. Proposals are too few and too alike to learn to see
-from nothing; stage 1 has seen many pictures, and began with what had seen very many.
-"""
+"""The verifier's network: two small towers of convolutions and a few layers over everything that is known."""
 
 from __future__ import annotations
 
@@ -10,27 +6,22 @@ import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import Tensor, nn
-from ultralytics.nn.tasks import DetectionModel
 
 from components.detection.proposal_features import COLOUR, CROP_PX, GEOMETRY, ROW_LENGTH
 from components.detection.verifier import OUTPUT
 from components.detections import CLASS_NAMES
 from components.settings import Family
-from components.training.checkpoint import Arrays
 from components.training.verifier.calibration import SIZES_PX, STEEP_ASPECTS
-from components.training.yolo.network import described
 
 INPUT = "proposals"
 
 _OPSET = 17
-_EYES = 5  # layers of stage 1 that a tower begins with
-_PLACES = 3 * 3 * 64  # three by three, so that the network still knows what is above what; of 64 channels
+_LAYERS = ((3, 16, 2), (16, 24, 2), (24, 32, 1), (32, 48, 2), (48, 64, 1))  # channels in, channels out, stride
+_POOLED = 3  # × 3 places, so that the network still knows what is above what
 _TOWER, _HIDDEN = 64, 64
-_WHITE = 255.0
 _PIXELS = CROP_PX * CROP_PX * 3
 _WIDTHS: dict[Family, int] = {"geometry": len(GEOMETRY), "colour": len(COLOUR), "cnn": _PIXELS, "context": _PIXELS}
 _CONFIDENT_RANGE = 5.0  # standard deviations beyond which a number tells nothing more
@@ -66,19 +57,6 @@ class VerifierNetwork(nn.Module):
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(known, _HIDDEN), nn.ReLU())
         self.last = nn.Linear(_HIDDEN, len(CLASS_NAMES))
 
-    def begin_with(self, stage1: Arrays) -> None:
-        """Let the towers begin with what stage 1 has learnt to see.
-
-        Args:
-            stage1: the weights of a trained network.
-
-        Raises:
-            KeyError: they are of another architecture.
-        """
-        for tower in self.towers.values():
-            eyes = cast(nn.Sequential, tower)[0]
-            eyes.load_state_dict({name: torch.from_numpy(stage1[f"model.{name}"]) for name in eyes.state_dict()})
-
     def split(self, rows: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The numbers [n, k] and crops [n, 3, 48, 48] (0 to 255) of rows [n, ROW_LENGTH] that it reads."""
         parts = dict(zip(_WIDTHS, rows.split(list(_WIDTHS.values()), dim=1), strict=True))
@@ -98,7 +76,7 @@ class VerifierNetwork(nn.Module):
     def forward(self, rows: Tensor) -> Tensor:
         """Logits [n, classes] of rows [n, ROW_LENGTH]."""
         numbers, crops = self.split(rows)
-        known = [tower(crops[name] / _WHITE) for name, tower in self.towers.items()]
+        known = [tower(crops[name] / 127.5 - 1) for name, tower in self.towers.items()]
         if self.numbers is not None:
             scaled = (numbers - self.mean) / self.deviation
             known.append(self.numbers(scaled.clamp(-_CONFIDENT_RANGE, _CONFIDENT_RANGE)))
@@ -117,8 +95,11 @@ class VerifierNetwork(nn.Module):
 
 
 def _tower() -> nn.Sequential:
-    eyes = cast(nn.Sequential, DetectionModel(described("street-n"), verbose=False).model)[:_EYES]
-    return nn.Sequential(eyes, nn.AvgPool2d(2), nn.Flatten(), nn.Linear(_PLACES, _TOWER), nn.ReLU())
+    layers: list[nn.Module] = []
+    for inputs, outputs, stride in _LAYERS:
+        layers += [nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+    places = _LAYERS[-1][1] * _POOLED**2
+    return nn.Sequential(*layers, nn.AvgPool2d(2), nn.Flatten(), nn.Linear(places, _TOWER), nn.ReLU())
 
 
 class _Deployed(nn.Module):

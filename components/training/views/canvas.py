@@ -11,7 +11,6 @@ from components.settings import Views
 from components.training.images import TrainingImage
 from components.training.views.light import disguised, relit
 from components.training.views.plates import with_plate
-from components.training.views.signs import with_sign
 from components.training.views.view import View, view_of
 
 Drawn = Callable[[np.random.Generator], tuple[TrainingImage, Pixels]]  # a picture at random, with its pixels
@@ -60,8 +59,6 @@ def _object_px(settings: Views, cells: int) -> tuple[float, float]:
 
 
 def _varied(view: View, settings: Views, rng: np.random.Generator) -> View:
-    if rng.random() < settings.sign_share:
-        view = with_sign(view, settings, rng)
     if rng.random() < settings.rendered_plate_share:
         view = with_plate(view, settings, rng)
     view = disguised(view, settings.light, rng)

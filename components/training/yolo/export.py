@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from ultralytics.nn.tasks import DetectionModel
 
 from components.errors import StreetveilError
-from components.training.yolo.outputs import as_classes
 
 INPUT = "pixels"
 OUTPUT = "found"
@@ -36,7 +35,7 @@ class _Deployed(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """From [n, 3, h, w] RGB 0 to 255 to [n, 4 + classes, anchors]: xyxy in px, then confidences."""
-        return as_classes(self.network(pixels))
+        return self.network(pixels)
 
 
 def deployed(model: DetectionModel) -> nn.Module:

@@ -22,14 +22,13 @@ from ultralytics.utils.nms import non_max_suppression
 from ultralytics.utils.torch_utils import unwrap_model
 
 from components.dataset.labels import LabelledImage
-from components.detections import Detections, clip
+from components.detections import CLASS_NAMES, Detections, clip
 from components.errors import StreetveilError
 from components.settings import Training
 from components.training.checkpoint import Arrays, arrays_of, optimiser_arrays, optimiser_state, parts, tensors_of
 from components.training.images import TrainingImage
 from components.training.operating_point import OperatingPoint, operating_point
 from components.training.yolo.network import RecallDetectionModel, build_model
-from components.training.yolo.outputs import CLASS_OF_OUTPUT, OUTPUTS
 from components.training.yolo.pictures import CanvasDataset, EpochLoader, EpochOrder, WholePictures
 
 _REPORTS = ("sync", "clearml", "comet", "dvc", "hub", "mlflow", "neptune", "raytune", "tensorboard", "wandb")
@@ -72,8 +71,7 @@ def find_objects(
             values = rows.float().cpu().numpy()
             truth = dataset.images[len(pairs)].truth(gain)
             boxes = clip(values[:, :4] - np.array([left, top] * 2, np.float32), truth.width, truth.height)
-            class_id = np.array(CLASS_OF_OUTPUT)[values[:, 5].astype(int)]
-            pairs.append((truth, Detections.of(boxes, values[:, 4], class_id)))
+            pairs.append((truth, Detections.of(boxes, values[:, 4], values[:, 5])))
     return pairs
 
 
@@ -85,7 +83,7 @@ def _at_two_scales(model: RecallDetectionModel, pictures: Tensor) -> Tensor:
         pictures: float [n, 3, h, w], 0 to 1.
 
     Returns:
-        Float [n, 4 + outputs, anchors]: centre, width and height, then confidences. Networks with a second branch are
+        Float [n, 4 + classes, anchors]: centre, width and height, then confidences. Networks with a second branch are
         asked once; their output has another form.
     """
     near = model(pictures)
@@ -148,8 +146,8 @@ class RecallTraining(DetectionTrainer):
         self.add_callback("on_model_save", RecallTraining._end_epoch)
 
     def get_dataset(self) -> dict[str, Any]:
-        """The names of the outputs; the pictures are known already."""
-        names = dict(enumerate(OUTPUTS))
+        """The names of the classes; the pictures are known already."""
+        names = dict(enumerate(CLASS_NAMES))
         return {"train": "train", "val": "val", "names": names, "nc": len(names), "channels": 3}
 
     def build_dataset(

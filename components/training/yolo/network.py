@@ -23,7 +23,6 @@ from components.training.recall_loss import (
     box_weights_of_elements,
     counted_background,
 )
-from components.training.yolo.outputs import CLASS_OF_OUTPUT, OUTPUTS, with_every_output
 
 _OWN = ("street-n", "street-s")
 _MIN_FITTING_SHARE = 0.25  # of a network's numbers; YOLOv8n's backbone is half of ours
@@ -63,9 +62,9 @@ class RecallDetectionLoss(v8DetectionLoss):
         if "uncounted" in self._batch:
             height, width = self._batch["img"].shape[2:]
             shares = anchors_px / anchors_px.new_tensor([width, height])
-            counted = counted_background(self._batch["uncounted"].to(self.device), shares, len(CLASS_NAMES))
+            counted = counted_background(self._batch["uncounted"].to(self.device), shares, self.nc)
             # An object's own anchors answer with a soft target, whose second term is none of a background.
-            self._weights["background_counts"] = counted[..., CLASS_OF_OUTPUT] | own
+            self._weights["background_counts"] = counted | own
 
     def _padded(self, box_weight: Tensor, images: int) -> Tensor:
         """Weights [boxes] of a batch as [images, most boxes], in the order in which ultralytics puts its boxes."""
@@ -83,16 +82,16 @@ class RecallDetectionModel(DetectionModel):
     Args:
         architecture: the name of a network that ultralytics describes, as yolov8n.yaml, or the description itself.
         element_loss: the classification loss.
-        outputs: the number of outputs, see `components.training.yolo.outputs`.
+        classes: the number of classes.
     """
 
     model: nn.Sequential
 
     def __init__(
-        self, architecture: str | dict[str, Any], element_loss: RecallWeightedBCE, outputs: int = len(OUTPUTS)
+        self, architecture: str | dict[str, Any], element_loss: RecallWeightedBCE, classes: int = len(CLASS_NAMES)
     ) -> None:
-        super().__init__(architecture, nc=outputs, verbose=False)
-        self.names = dict(enumerate(OUTPUTS))
+        super().__init__(architecture, nc=classes, verbose=False)
+        self.names = dict(enumerate(CLASS_NAMES))
         self.element_loss = element_loss
         self.teachers: tuple[nn.Module, ...] = ()  # in a tuple, torch takes them for no part of this network
 
@@ -115,7 +114,7 @@ class RecallDetectionModel(DetectionModel):
 
 def element_loss(settings: Training) -> RecallWeightedBCE:
     """The classification loss that the settings ask for."""
-    weights = [getattr(settings.positive_weight, CLASS_NAMES[class_id]) for class_id in CLASS_OF_OUTPUT]
+    weights = [getattr(settings.positive_weight, name) for name in CLASS_NAMES]
     return RecallWeightedBCE(weights, settings.focal_gamma, settings.focal_floor)
 
 
@@ -142,7 +141,6 @@ def build_model(settings: Training, weights: Arrays | None = None) -> RecallDete
     model = RecallDetectionModel(described(settings.architecture), element_loss(settings))
     if weights is None:
         return model
-    weights = with_every_output(weights)
     model = _as_narrow(model, weights)
     own, given = model.state_dict(), tensors_of(weights)
     fitting = {name: tensor for name, tensor in given.items() if name in own and own[name].shape == tensor.shape}

@@ -19,7 +19,6 @@ from components.settings import Training
 from components.training.images import TrainingImage
 from components.training.views.canvas import canvas_of
 from components.training.views.view import View
-from components.training.yolo.outputs import outputs_of
 
 _KEPT_PICTURES = 4096  # decoded, in memory
 
@@ -85,7 +84,7 @@ def _sample(view: View, name: str, with_uncounted: bool) -> dict[str, Any]:
     low, high = view.boxes[:, :2] / side, view.boxes[:, 2:] / side
     sample = {
         "img": torch.from_numpy(np.ascontiguousarray(view.pixels.transpose(2, 0, 1))),
-        "cls": torch.from_numpy(outputs_of(view.class_id, view.boxes).astype(np.float32)).view(-1, 1),
+        "cls": torch.from_numpy(view.class_id.astype(np.float32)).view(-1, 1),
         "bboxes": torch.from_numpy(np.concatenate([(low + high) / 2, high - low], axis=1).astype(np.float32)),
         "box_weight": torch.from_numpy(view.box_weight.astype(np.float32)),
         "im_file": name,
