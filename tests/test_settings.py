@@ -238,6 +238,7 @@ def test_the_hash_knows_every_value() -> None:
         "min_view_share": 0.5,
         "preset": "slow",
         "rules": [{"region": "us", "folder": "a"}],
+        "timezone": "UTC",
     }
     shipped = Params.model_validate(SHIPPED).sha256()
     hashes = set()

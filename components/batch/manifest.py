@@ -20,7 +20,8 @@ from components.errors import StreetveilError
 
 SCHEMA_VERSION = 3  # columns are only ever added, so older manifests stay readable
 PUBLISHED, QUARANTINED = "published", "quarantined"
-MANIFESTS = f"{STATE_FOLDER}/manifests"
+LOOKED_AT = "looked_at"  # the state of a shadow's row: it says nothing of an output
+MANIFESTS, SHADOWS = f"{STATE_FOLDER}/manifests", f"{STATE_FOLDER}/shadow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,11 @@ def read_manifest(storage: Storage, path: str, columns: Sequence[str] | None = N
 def manifest_paths(storage: Storage) -> Iterator[str]:
     """The paths of all manifests of a destination."""
     return (path for path in storage.list(MANIFESTS) if path.endswith(".parquet"))
+
+
+def shadow_paths(storage: Storage, version: str) -> Iterator[str]:
+    """The paths of what a challenger has said of a destination; each is read like a manifest."""
+    return (path for path in storage.list(f"{SHADOWS}/{version}") if path.endswith(".parquet"))
 
 
 def read_rows(storage: Storage) -> dict[str, ImageRow]:

@@ -18,9 +18,17 @@ import numpy as np
 
 from components.batch.engines.local import local_engine
 from components.batch.index import valid_rows
-from components.batch.manifest import PUBLISHED, ImageRow, encode_manifest, read_manifest
+from components.batch.manifest import (
+    LOOKED_AT,
+    PUBLISHED,
+    SHADOWS,
+    ImageRow,
+    encode_manifest,
+    read_manifest,
+    shadow_paths,
+)
 from components.batch.sources import ImageRef, read_image
-from components.batch.storage import STATE_FOLDER, Storage
+from components.batch.storage import Storage
 from components.batch.worker import WorkOrder, held, listed
 from components.blurring import find
 from components.detection.bundle import Bundle
@@ -30,8 +38,6 @@ from components.errors import ImageFault, Reason
 from components.imaging.reading import decode
 from components.settings import Shadow
 
-LOOKED_AT = "looked_at"  # the state of a shadow's row: it says nothing of an output
-SHADOWS = f"{STATE_FOLDER}/shadow"
 _COMPARISON = "comparison.json"
 _PART_SIZE = 200  # images that an interruption costs at most
 _SAME_OBJECT_IOU = 0.5
@@ -166,11 +172,6 @@ def read_shadow(storage: Storage, version: str) -> dict[str, ImageRow]:
     """
     tables = [read_manifest(storage, path) for path in shadow_paths(storage, version)]
     return {row["path"]: ImageRow.from_dict(row) for table in tables for row in table.to_pylist()}
-
-
-def shadow_paths(storage: Storage, version: str) -> Iterator[str]:
-    """The paths of what a challenger has said of a destination; each is read like a manifest."""
-    return (path for path in storage.list(f"{SHADOWS}/{version}") if path.endswith(".parquet"))
 
 
 def read_comparison(storage: Storage, version: str) -> Comparison | None:

@@ -16,9 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from components.batch.manifest import PUBLISHED, manifest_paths, read_manifest
+from components.batch.manifest import LOOKED_AT, PUBLISHED, manifest_paths, read_manifest, shadow_paths
 from components.batch.places import Place, name_of, written
-from components.batch.shadow import LOOKED_AT, shadow_paths
 from components.batch.storage import Storage
 from components.detections import CLASS_NAMES
 from components.errors import StreetveilError

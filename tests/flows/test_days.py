@@ -86,7 +86,7 @@ def night(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[_Task, Callabl
         monkeypatch.setattr(module, "wait", lambda futures: None)
         monkeypatch.setattr(module, "open_engine", lambda *_: nullcontext())
         plan = SimpleNamespace(images_left=1000, shards=(Shard(str(i), ()) for i in range(1000)))
-        return task, lambda: module._blur_shards(SimpleNamespace(order=None), plan, "local", 1)
+        return task, lambda: module._blur_shards(SimpleNamespace(order=None), plan, None, "local", 1)
 
     return make
 

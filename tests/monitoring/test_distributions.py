@@ -8,8 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.batch.manifest import ImageRow, Proposal, commit_manifest, encode_manifest, read_manifest
-from components.batch.shadow import LOOKED_AT, SHADOWS
+from components.batch.manifest import (
+    LOOKED_AT,
+    SHADOWS,
+    ImageRow,
+    Proposal,
+    commit_manifest,
+    encode_manifest,
+    read_manifest,
+)
 from components.batch.storage import LocalStorage, open_destination
 from components.errors import StreetveilError
 from components.monitoring.distributions import (

@@ -118,7 +118,7 @@ def test_a_run_that_goes_on_counts_the_whole_day(tmp_path: Path, toy: Bundle, pa
 def test_what_is_given_up_waits_no_longer(tmp_path: Path, toy: Bundle, params: Params) -> None:
     """After a person has discarded an image, the latest run's record no longer counts it among the quarantined."""
     run = open_run_of(tmp_path, toy, params)
-    rows = [row(0), row(1, reason=Reason.TIMEOUT), row(2, reason=Reason.EMPTY)]
+    rows = [row(0), row(1, reason=Reason.DECODE_REFUSED), row(2, reason=Reason.EMPTY)]
     with watch_run(run, "daily") as watch:
         commit_manifest(run.storage, "first", rows)
         watch.committed(rows)
