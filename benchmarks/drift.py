@@ -134,7 +134,11 @@ def manifest(rng: np.random.Generator, street: Street, images: int) -> pa.Table:
     merged = {key: column[order] for key, column in merged.items()}
     offsets = np.searchsorted(merged["image"], np.arange(images + 1)).astype(np.int32)
     struct = pa.StructArray.from_arrays(
-        [pa.array(merged[field.name], from_pandas=True).cast(field.type) for field in _PROPOSAL], fields=list(_PROPOSAL)
+        [
+            pa.array(merged.get(field.name, [None] * len(order)), from_pandas=True).cast(field.type)
+            for field in _PROPOSAL
+        ],
+        fields=list(_PROPOSAL),
     )
     columns = {
         "state": pa.array(["published"] * images),

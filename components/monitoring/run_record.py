@@ -108,6 +108,14 @@ def count_states(storage: Storage) -> dict[str, int]:
         return index.states()
 
 
+def was_finished(storage: Storage) -> bool:
+    """Whether the latest run over a destination has come to its end."""
+    try:
+        return RunRecord.from_json(storage.read(RECORD)).state == "finished"
+    except (OSError, ValueError):
+        return False
+
+
 def recount(storage: Storage) -> None:
     """Count a destination's images anew, after somebody has decided on what its latest run has left.
 

@@ -20,7 +20,7 @@ from components.event_log import log_event, log_failure
 from components.monitoring.prometheus import write_textfile
 from components.monitoring.run_figures import RunFigures, figures_of
 from components.monitoring.run_metrics import run_measures
-from components.monitoring.run_record import Kind, RunRecord, count_states, keep_record
+from components.monitoring.run_record import Kind, RunRecord, count_states, keep_record, was_finished
 from components.settings import Environment
 
 
@@ -37,6 +37,7 @@ class RunWatch:
     def __init__(self, run: Run, kind: Kind, fallback_reason: str | None, metrics: Path | None) -> None:
         self._run, self._metrics = run, metrics
         self._lock = threading.RLock()
+        self._idle = False  # nothing to do where all was done: the record of who has done it stays
         order, now = run.order, time.time()
         region = order.params.region_words(order.region_name)
         self.record = RunRecord(
@@ -47,12 +48,12 @@ class RunWatch:
                   model_version=order.bundle.version)  # fmt: skip
         if fallback_reason:
             log_event("run.fallback", "error", run=kind, model_version=order.bundle.version)
-        self._keep()
 
     def planned(self, plan: Plan) -> None:
         """The plan stands."""
         log_event("run.planned", run=self.record.kind, images=plan.images_left, finished_before=plan.finished_before,
                   shards=plan.shard_count)  # fmt: skip
+        self._idle = not plan.images_left and was_finished(self._run.storage)
         self._keep(planned=plan.images_left, finished_before=plan.finished_before)
 
     def committed(self, rows: Sequence[ImageRow]) -> None:
@@ -97,6 +98,8 @@ class RunWatch:
         return dict(self.record.figures.images)
 
     def _keep(self, **changes: Any) -> None:
+        if self._idle:
+            return
         with self._lock:
             self.record = replace(self.record, updated_s=time.time(), **changes)
             try:

@@ -58,6 +58,19 @@ def test_a_run_that_ends_early_says_how(
     assert str(error) in (ended.error or "")
 
 
+@pytest.mark.parametrize(("state", "is_kept"), [("finished", True), ("interrupted", False), ("failed", False)])
+def test_a_run_with_nothing_to_do_leaves_the_record(
+    tmp_path: Path, toy: Bundle, params: Params, state: str, is_kept: bool
+) -> None:
+    """Who finds all work done does not put its own nothing in the place of what was done, if that was finished."""
+    run = open_run_of(tmp_path, toy, params)
+    before = record(state=state).to_json().encode()
+    run.storage.write(RECORD, before)
+    with watch_run(run, "daily") as watch:
+        watch.planned(Plan(0, 0, 5, io.BytesIO()))
+    assert (run.storage.read(RECORD) == before) == is_kept
+
+
 def test_too_few_published_is_a_failure(tmp_path: Path, toy: Bundle, params: Params) -> None:
     """A run below batch.min_published_share is told as failed, although every image has its end state."""
     run = open_run_of(tmp_path, toy, params)
