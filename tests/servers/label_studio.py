@@ -76,7 +76,7 @@ class LabelStudio:
 def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudio]:
     """A server that serves the pictures below a folder of its own."""
     if not PROGRAM.exists():
-        pytest.skip("Label Studio is not installed: scripts/install-test-servers does that")
+        pytest.skip("Label Studio is not installed: scripts/install-test-servers label-studio does that")
     folder = tmp_path_factory.mktemp("label-studio")
     served = folder / "data" / "labelling"
     served.mkdir(parents=True)
