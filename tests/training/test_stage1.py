@@ -141,7 +141,6 @@ def test_weights_that_were_trained_are_a_start(train: Train, tiny: Training, tmp
         train("champion", settings.model_copy(update={"seed": 8}))
 
 
-@pytest.mark.slow
 def test_without_an_epoch_the_first_weights_stay(tmp_path: Path) -> None:
     """What was shipped is left as if it had been trained, number for number; without weights there is no network."""
     keep_first(WEIGHTS / TRAINABLE, tmp_path)
@@ -154,6 +153,7 @@ def test_without_an_epoch_the_first_weights_stay(tmp_path: Path) -> None:
         keep_first(None, tmp_path)
 
 
+@pytest.mark.slow
 def test_it_learns(rendered: Render, tiny: Training, tmp_path: Path) -> None:
     """From nothing, a few pictures are learnt until their objects are covered without hiding the rest."""
     views = still(tiny.views, object_px=(8, 9))
