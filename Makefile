@@ -26,12 +26,14 @@ demo-loop: $(READY)  ## the monthly loop on rendered pictures, with a scripted l
 test: $(READY)  ## the tests, in at most ten minutes on two cores
 	@$(BIN)/pytest -n 2 --dist worksteal
 
-test-all: $(READY)  ## the tests with the slow ones
+test-all: $(READY)  ## the tests with the slow ones, those with servers last
 	@$(BIN)/pytest -n 2 --dist worksteal -m "not servers" --timeout 3600
+	@scripts/install-test-servers
+	@$(BIN)/pytest -m "servers and slow" --timeout 3600
 
 test-servers: $(READY)  ## the tests that need real servers and a browser; installs what is missing (Debian)
 	@scripts/install-test-servers
-	@$(BIN)/pytest -m servers
+	@$(BIN)/pytest -m "servers and not slow"
 
 lint: $(READY)  ## ruff, mypy and the direction of imports
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
