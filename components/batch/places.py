@@ -10,7 +10,14 @@ from pathlib import Path
 
 from components.batch.lease import leased
 from components.batch.object_store import ObjectStore
-from components.batch.storage import STATE_FOLDER, LocalStorage, Storage, open_destination, written_destination
+from components.batch.storage import (
+    STATE_FOLDER,
+    LocalStorage,
+    Storage,
+    check_writable,
+    open_destination,
+    written_destination,
+)
 from components.errors import StreetveilError
 
 Place = Path | ObjectStore
@@ -66,8 +73,7 @@ def opened(destination: Place) -> Storage:
     if isinstance(destination, Path):
         return open_destination(destination)
     try:
-        destination.write(f"{STATE_FOLDER}/writable", b"")
-        destination.delete(f"{STATE_FOLDER}/writable")
+        check_writable(destination)
     except OSError as error:
         raise StreetveilError(f"cannot write to {destination}: {error.strerror}; check its rights") from error
     return destination

@@ -22,6 +22,7 @@ from components.batch.storage import Storage
 from components.batch.worker import WorkOrder
 from components.detection.bundle import Bundle
 from components.detection.onnx_runtime import Device
+from components.detection.policies import Choice, ChosenBy
 from components.errors import ImageFault, Reason, StreetveilError
 from components.settings import PROJECT_ROOT, Environment, Params
 
@@ -157,7 +158,9 @@ def verify_shard(run: Run, rows: Sequence[ImageRow]) -> list[ImageRow]:
             continue
         image = ImageRef(row.path, row.input_size_bytes, row.input_modified_ns)
         failure = ImageFault(Reason.VERIFICATION_FAILED, f"{fault}; check the disk, then `streetveil quarantine retry`")
-        checked.append(run.order.quarantined(image, row.attempts, failure, row.input_sha256))
+        # The file that knew where the picture was taken is not read again.
+        choice = Choice(row.region, ChosenBy(row.region_by or ChosenBy.GIVEN))
+        checked.append(run.order.quarantined(image, row.attempts, failure, row.input_sha256, choice))
     return checked
 
 

@@ -153,11 +153,20 @@ def open_destination(folder: Path) -> LocalStorage:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         storage = LocalStorage(folder.resolve())
-        storage.write(f"{STATE_FOLDER}/writable", b"")
-        storage.delete(f"{STATE_FOLDER}/writable")
+        check_writable(storage)
     except OSError as error:
         raise StreetveilError(f"cannot write to {folder}: {error.strerror}; choose another destination") from error
     return storage
+
+
+def check_writable(storage: Storage) -> None:
+    """Write something and take it away again.
+
+    Raises:
+        OSError: that cannot be done.
+    """
+    storage.write(f"{STATE_FOLDER}/writable", b"")
+    storage.delete(f"{STATE_FOLDER}/writable")
 
 
 def written_destination(folder: Path) -> LocalStorage:

@@ -30,7 +30,7 @@ from components.detection.policies import Choice, ChosenBy, choose
 from components.detection.region_rules import Outcome
 from components.detections import CLASS_NAMES
 from components.errors import ImageFault, Reason, StreetveilError
-from components.imaging.metadata.place import place_of
+from components.imaging.metadata.location import location_of
 from components.imaging.publication import Recipe
 from components.settings import Params
 
@@ -68,7 +68,7 @@ class WorkOrder:
         """The region of an image; of one that could not be read, that of one without a place."""
         if self.region_name is not None:
             return Choice(self.region_name, ChosenBy.GIVEN)
-        return choose(self.params, path, place_of(source_bytes) if self.params.policies.ask_for_places else None)
+        return choose(self.params, path, location_of(source_bytes) if self.params.policies.ask_for_places else None)
 
     def exemptions_for(self, path: str, input_sha256: str) -> list[Exemption]:
         """Those that speak of an image and are in force at this moment."""

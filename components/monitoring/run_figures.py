@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from components.batch.manifest import PUBLISHED, QUARANTINED, ImageRow, Proposal
+from components.batch.tally import STAGES
 from components.detections import CLASS_NAMES
 from components.errors import INPUT_FAULTS, Reason
 from components.monitoring.distributions import GRIDS, Grid
 
-STAGES = ("read", "decode", "detect", "publish", "verify", "write")
 _TIMES, _CONFIDENCES = GRIDS["latency_ms"], GRIDS["stage1_confidence"]
 
-Tally = Mapping[str, tuple[int, ...]]
+OnGrid = Mapping[str, tuple[int, ...]]  # by name, how many values lie in each bin
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class RunFigures:
     quarantined: Mapping[str, int] = field(default_factory=dict)
     objects: Mapping[str, int] = field(default_factory=dict)
     lost_attempts: int = 0
-    stage_ms: Tally = field(default_factory=dict)
-    confidence: Tally = field(default_factory=dict)
+    stage_ms: OnGrid = field(default_factory=dict)
+    confidence: OnGrid = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -87,8 +87,8 @@ class RunFigures:
         Raises:
             TypeError, ValueError: these are no figures.
         """
-        tallies = {name: {key: tuple(of) for key, of in values[name].items()} for name in ("stage_ms", "confidence")}
-        return cls(**{**values, **tallies})
+        on_grids = {name: {key: tuple(of) for key, of in values[name].items()} for name in ("stage_ms", "confidence")}
+        return cls(**{**values, **on_grids})
 
 
 def figures_of(rows: Sequence[ImageRow]) -> RunFigures:
@@ -129,7 +129,7 @@ def _counted(grid: Grid, values: Iterable[float | None]) -> tuple[int, ...]:
     return tuple(grid.count(known).tolist())
 
 
-def _plus(one: Tally, other: Tally) -> Tally:
+def _plus(one: OnGrid, other: OnGrid) -> OnGrid:
     return {
         name: tuple(a + b for a, b in zip(one[name], other[name], strict=True))
         if name in one and name in other

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from components.batch.manifest import PUBLISHED, QUARANTINED
+from components.batch.tally import STAGES
 from components.detections import CLASS_NAMES
 from components.errors import Reason
 from components.monitoring.prometheus import Measure, Sample
-from components.monitoring.run_figures import STAGES
 from components.monitoring.run_record import STATES, RunRecord
 
 QUANTILES = (0.5, 0.95, 0.99)

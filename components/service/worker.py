@@ -13,7 +13,7 @@ from components.detection.policies import choose
 from components.detection.region_rules import Outcome
 from components.detections import CLASS_NAMES, Detections, pixel_boxes
 from components.errors import StreetveilError
-from components.imaging.metadata.place import place_of
+from components.imaging.metadata.location import location_of
 from components.settings import Params, Region
 
 _KEY_BYTES = 32
@@ -53,7 +53,7 @@ class ServiceOrder:
 
     def region_of(self, source_bytes: bytes) -> Region:
         """The rules for a picture, which comes without a folder."""
-        chosen = self.region_name or choose(self.params, "", place_of(source_bytes)).region
+        chosen = self.region_name or choose(self.params, "", location_of(source_bytes)).region
         return self.params.regions[chosen]
 
 

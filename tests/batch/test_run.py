@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,16 @@ def test_an_output_that_changed_before_the_commit_is_taken_back(opened: Callable
     assert checked["street-1/0001.jpg"].reason == Reason.VERIFICATION_FAILED
     assert not run.storage.exists("street-1/0001.jpg")
     assert sum(row.state == "published" for row in checked.values()) == 4
+
+
+def test_what_is_taken_back_keeps_its_region(opened: Callable) -> None:
+    """Its row still says whose rules applied and why, although its original is not read again."""
+    with opened() as run, local_engine(run.order, 1) as engine:
+        (shard,) = plan_run(run).shards
+        rows = [replace(row, region="us", region_by="place") for row in engine.blur_shard(shard)]
+        run.storage.delete("street-1/0001.jpg")
+        (taken,) = (row for row in verify_shard(run, rows) if row.path == "street-1/0001.jpg")
+    assert (taken.reason, taken.region, taken.region_by) == (Reason.VERIFICATION_FAILED, "us", "place")
 
 
 def test_a_full_disk_at_the_commit_is_told_and_the_journal_stays(

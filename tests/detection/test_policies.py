@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from components.detection.policies import Choice, ChosenBy, choose, inside
 from components.errors import StreetveilError
-from components.imaging.metadata.place import Place
+from components.imaging.metadata.location import Location
 from components.settings import PROJECT_ROOT, Params, Policies, load_params
 
 SHIPPED = load_params(PROJECT_ROOT / "params.yaml")
 RAW: dict[str, Any] = yaml.safe_load((PROJECT_ROOT / "params.yaml").read_text(encoding="utf-8"))
 EUROPE = {"box": {"west": -10, "south": 36, "east": 30, "north": 70}, "region": "eu"}
 TRIANGLE = {"polygon": [[0, 0], [20, 0], [0, 20]], "region": "us"}
-BERLIN, BOSTON = Place(52.5, 13.4), Place(42.4, -71.1)
+BERLIN, BOSTON = Location(52.5, 13.4), Location(42.4, -71.1)
 
 
 def with_rules(*rules: dict[str, Any], border_km: float = 0.0, default: str = "us") -> Params:
@@ -56,7 +56,7 @@ def loaded(folder: Path, key: str, value: object) -> Params:
         ("a.jpg", None, Choice("eu", ChosenBy.DOUBT)),
     ],
 )
-def test_the_first_rule_that_applies_decides(path: str, place: Place | None, expected: Choice) -> None:
+def test_the_first_rule_that_applies_decides(path: str, place: Location | None, expected: Choice) -> None:
     """A folder before a place, a place before the default, and no folder of another depth."""
     assert choose(with_rules({"folder": "tests", "region": "strict"}, EUROPE), path, place) == expected
 
@@ -80,7 +80,7 @@ def test_a_folder_before_a_place_needs_no_place() -> None:
     assert choose(with_rules(EUROPE, folder), "camera-7/front/a.jpg", None) == Choice("eu", ChosenBy.DOUBT)
 
 
-PLACES = st.builds(Place, st.floats(-89, 89), st.floats(-180, 180))
+PLACES = st.builds(Location, st.floats(-89, 89), st.floats(-180, 180))
 RULES = st.lists(
     st.one_of(
         st.builds(
@@ -102,7 +102,7 @@ PATHS = st.sampled_from(["x.jpg", "a/x.jpg", "a/c/x.jpg", "b/x.jpg"])
 
 
 @given(RULES, PATHS, PLACES, st.floats(0, 500))
-def test_doubt_never_hides_less(rules: list[dict[str, Any]], path: str, place: Place, border_km: float) -> None:
+def test_doubt_never_hides_less(rules: list[dict[str, Any]], path: str, place: Location, border_km: float) -> None:
     """Without a place, or near a border, the region is as strict as the one that the true place would have given."""
     sure = choose(with_rules(*rules), path, place).region
     for doubted in (
@@ -114,7 +114,7 @@ def test_doubt_never_hides_less(rules: list[dict[str, Any]], path: str, place: P
 
 
 @given(RULES, PATHS, PLACES)
-def test_a_picture_has_the_region_of_exactly_one_rule(rules: list[dict[str, Any]], path: str, place: Place) -> None:
+def test_a_picture_has_the_region_of_exactly_one_rule(rules: list[dict[str, Any]], path: str, place: Location) -> None:
     """Away from borders, the region is that of the first rule whose words hold, counted by hand."""
 
     def holds(rule: dict[str, Any]) -> bool:
@@ -136,7 +136,7 @@ def test_a_polygon_is_what_its_corners_enclose(longitude: float, latitude: float
     """Of a right triangle, the places below its long side are in it, and no others."""
     if abs(longitude + latitude - 20) < 0.01:
         return
-    chosen = choose(with_rules(TRIANGLE, default="strict"), "a.jpg", Place(latitude, longitude))
+    chosen = choose(with_rules(TRIANGLE, default="strict"), "a.jpg", Location(latitude, longitude))
     assert chosen.region == ("us" if longitude + latitude < 20 else "strict")
 
 
@@ -153,20 +153,20 @@ def test_a_polygon_is_what_its_corners_enclose(longitude: float, latitude: float
 )
 def test_an_area_may_lie_across_the_date_line(area: dict[str, Any], longitude: float, within: bool) -> None:
     """A box from 170° to -170°, and polygons beyond ±180°, are small areas there and not the rest of the world."""
-    chosen = choose(with_rules({**area, "region": "eu"}), "a.jpg", Place(-15, longitude))
+    chosen = choose(with_rules({**area, "region": "eu"}), "a.jpg", Location(-15, longitude))
     assert (chosen.region == "eu") is within
 
 
 @pytest.mark.parametrize(
     ("place", "region"),
     [
-        (Place(52.5, 29.96), "eu"),  # 2.7 km inside
-        (Place(52.5, 30.04), "eu"),  # 2.7 km outside
-        (Place(52.5, 30.2), "us"),  # 14 km outside
-        (Place(52.5, 30.2, error_km=20), "eu"),  # the file says that it may be inside
+        (Location(52.5, 29.96), "eu"),  # 2.7 km inside
+        (Location(52.5, 30.04), "eu"),  # 2.7 km outside
+        (Location(52.5, 30.2), "us"),  # 14 km outside
+        (Location(52.5, 30.2, error_km=20), "eu"),  # the file says that it may be inside
     ],
 )
-def test_near_a_border_the_strictest_decides(place: Place, region: str) -> None:
+def test_near_a_border_the_strictest_decides(place: Location, region: str) -> None:
     """On both sides of a border, as far as it or the file's own error reaches, the stricter region is taken."""
     assert choose(with_rules(EUROPE, border_km=5), "a.jpg", place).region == region
 
@@ -175,9 +175,9 @@ def test_distances_are_kilometres() -> None:
     """A degree of longitude is half as long at 60° as at the equator."""
     box = ((0.0, -10.0), (40.0, -10.0), (40.0, 10.0), (0.0, 10.0))
     north = ((0.0, 50.0), (40.0, 50.0), (40.0, 70.0), (0.0, 70.0))
-    assert inside(Place(0, 1), box) == pytest.approx(111.2, rel=0.01)
-    assert inside(Place(60, 1), north) == pytest.approx(55.6, rel=0.01)
-    assert inside(Place(0, -1), box) == pytest.approx(-111.2, rel=0.01)
+    assert inside(Location(0, 1), box) == pytest.approx(111.2, rel=0.01)
+    assert inside(Location(60, 1), north) == pytest.approx(55.6, rel=0.01)
+    assert inside(Location(0, -1), box) == pytest.approx(-111.2, rel=0.01)
 
 
 def test_regions_are_compared_key_by_key(params: Params) -> None:

@@ -14,13 +14,13 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from components.batch.manifest import PUBLISHED, QUARANTINED
+from components.batch.tally import STAGES
 from components.detections import CLASS_NAMES
 from components.errors import Reason
 from components.monitoring.drift import DriftReport
 from components.monitoring.overview import Disk, Overview
 from components.monitoring.overview_metrics import overview_measures
 from components.monitoring.prometheus import ServiceMetrics, exposition
-from components.monitoring.run_figures import STAGES
 from components.monitoring.run_metrics import run_measures
 from components.monitoring.run_record import KINDS, STATES
 from components.monitoring.user_reports import Kind, ReportCounts, State

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.TiffImagePlugin import IFDRational
 
-from components.imaging.metadata.place import Place, place_of
+from components.imaging.metadata.location import Location, location_of
 
 GPS_IFD = 0x8825
 BERLIN = {1: "N", 2: (52.0, 31.0, 12.0), 3: "E", 4: (13.0, 24.0, 18.0)}
@@ -41,7 +41,7 @@ def dms(degrees: Fraction) -> tuple[IFDRational, IFDRational, IFDRational]:
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
 def test_a_place_is_read_from_every_format(file_format: str) -> None:
     """Degrees, minutes and seconds become one number, whatever the container."""
-    place = place_of(with_gps(BERLIN, file_format))
+    place = location_of(with_gps(BERLIN, file_format))
     assert place is not None
     assert (place.latitude, place.longitude) == pytest.approx((52.52, 13.405))
     assert place.error_km == 0
@@ -52,7 +52,7 @@ def test_a_place_is_read_from_every_format(file_format: str) -> None:
 )  # fmt: skip
 def test_what_a_camera_writes_is_read(latitude: Fraction, longitude: Fraction, error_m: int) -> None:
     """Any place on earth comes back, north or south, east or west, with its error."""
-    place = place_of(
+    place = location_of(
         with_gps(
             {
                 1: "N" if latitude >= 0 else "S",
@@ -90,7 +90,7 @@ def test_what_a_camera_writes_is_read(latitude: Fraction, longitude: Fraction, e
 )
 def test_what_cannot_be_a_place_is_none(gps: dict[int, object]) -> None:
     """No reference, minutes beyond 59, latitudes beyond the pole, zeros and a receiver without a fix say nothing."""
-    assert place_of(with_gps(gps)) is None
+    assert location_of(with_gps(gps)) is None
 
 
 @given(st.binary(max_size=300), st.integers(0, 5_000))
@@ -99,11 +99,11 @@ def test_no_file_makes_it_raise(noise: bytes, at: int) -> None:
     whole = with_gps(BERLIN)
     at = min(at, len(whole))
     for content in (noise, whole[:at] + noise, whole[:at] + noise + whole[at + len(noise) :]):
-        found = place_of(content)
+        found = location_of(content)
         assert found is None or (abs(found.latitude) <= 90 and abs(found.longitude) <= 180)
 
 
 def test_a_place_has_no_words() -> None:
     """A log line or a traceback that shows a place tells nothing of it."""
-    place = Place(52.52, 13.405)
+    place = Location(52.52, 13.405)
     assert "52" not in f"{place} {place!r}"

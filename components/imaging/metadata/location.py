@@ -14,7 +14,7 @@ _VOID = b"V\0"  # the receiver had no fix when the picture was taken
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Place:
+class Location:
     """A point on the map. It has no text form, so that no log can show it.
 
     Attributes:
@@ -28,22 +28,22 @@ class Place:
     error_km: float = 0.0
 
     def __repr__(self) -> str:
-        return "Place(<secret>)"
+        return "Location(<secret>)"
 
 
-def place_of(source_bytes: bytes) -> Place | None:
+def location_of(source_bytes: bytes) -> Location | None:
     """Where a picture was taken; None where its file does not say so, or says what cannot be.
 
     Args:
         source_bytes: the file, unchecked: whatever is in it, nothing is raised.
     """
     try:
-        return _place(exif.read(containers.blocks(source_bytes, sniff(source_bytes)).exif).gps)
-    except Exception:  # hostile metadata may raise anything; a picture without a place has the strictest region
+        return _location(exif.read(containers.blocks(source_bytes, sniff(source_bytes)).exif).gps)
+    except Exception:  # hostile metadata may raise anything; a picture without a location has the strictest region
         return None
 
 
-def _place(gps: Mapping[int, Value]) -> Place | None:
+def _location(gps: Mapping[int, Value]) -> Location | None:
     latitude = _degrees(gps, _LATITUDE, _LATITUDE_REF, b"S\0")
     longitude = _degrees(gps, _LONGITUDE, _LONGITUDE_REF, b"W\0")
     if latitude is None or longitude is None or abs(latitude) > 90 or abs(longitude) > 180:
@@ -51,7 +51,7 @@ def _place(gps: Mapping[int, Value]) -> Place | None:
     # Receivers without a fix write zeros; where both are zero, there is only water.
     is_void = latitude == longitude == 0 or (_STATUS in gps and gps[_STATUS].content == _VOID)
     error_km = _fractions(gps[_ERROR_M])[0] / 1000 if _ERROR_M in gps else 0.0
-    return None if is_void else Place(latitude, longitude, error_km)
+    return None if is_void else Location(latitude, longitude, error_km)
 
 
 def _degrees(gps: Mapping[int, Value], tag: int, ref: int, negative: bytes) -> float | None:
