@@ -31,6 +31,7 @@ from components.evaluation.report.report import OWN_TITLE, PEERS_TITLE, About, S
 from components.evaluation.sightings import Sightings, Word, read_sightings
 from components.settings import Metric, Region, load_params
 
+_PEERS_FROM = 0.02  # the confidence from which their proposals are listed: to hide as much as ours they need them all
 _TRUE_SHARE = 0.5  # of a label that a proposal covers, or of a proposal that lies in one: it is no false one
 
 
@@ -38,7 +39,7 @@ def evaluate(
     own: Sightings, stage1: Sightings, stage2: Sightings, peers: Sightings | None, truth: Sequence[LabelledImage],
     region: Region,
 ) -> Figures:  # fmt: skip
-    """What each stage hides and misses, what stage 2 takes away, and what our own does at the peers' pixel FPR."""
+    """What each stage hides and misses, what stage 2 takes away, and what ours and the peers do at each other's FPR."""
     told: Figures = {
         "cascade": figures(truth, own, region),
         "stages_1_and_2": figures(truth, stage2, region),
@@ -50,6 +51,8 @@ def evaluate(
         told["peers"] = figures(truth, peers, region)
         bound = told["peers"]["pixel_fpr"]
         told["cascade_at_peers_fpr"] = at_fpr(truth, own, region, 1.0 if bound is None else bound)
+        bound = told["cascade"]["pixel_fpr"]
+        told["peers_at_own_fpr"] = at_fpr(truth, peers, region, 1.0 if bound is None else bound)
     return told
 
 
@@ -124,7 +127,9 @@ def main() -> None:
     own, peers = own_files(given.stage1, given.verifier), peer_files()
     looks = [Look("own", own, truth), Look("own_night", own, truth, at_night), Look("own_tilted", own, tilted)]
     if not given.without_peers:
-        looks += [Look("peers", peers, truth), Look("peers_tilted", peers, tilted)]
+        looks += [
+            Look("peers", peers, truth, proposal_threshold=_PEERS_FROM), Look("peers_tilted", peers, tilted)
+        ]  # fmt: skip
     folder = given.out.with_name(f"{given.out.name}.work")
     files = {look.name: seen_by(look, params, folder) for look in looks}
     told = report(files, truth, tilted, params.region(None)[1])

@@ -11,7 +11,7 @@ from components.dataset.labels import LabelledImage
 from components.detection.bundle import Bundle, ModelFile, load_cascade
 from components.evaluation.sightings import look_at
 from components.imaging.reading import Pixels
-from components.settings import PROJECT_ROOT, Params, Region
+from components.settings import PROJECT_ROOT, Detection, Params, Region
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Look:
         images: the pictures.
         changed: what is done to their pixels before.
         region: the rules that it looks by; the default region's if left out.
+        proposal_threshold: the confidence from which proposals are listed; the settings' own if left out.
     """
 
     name: str
@@ -31,12 +32,19 @@ class Look:
     images: Sequence[LabelledImage]
     changed: Callable[[Pixels, str], Pixels] | None = None
     region: Region | None = None
+    proposal_threshold: float | None = None
+
+    def detection(self, params: Params) -> Detection:
+        """How pictures are shown to it."""
+        if self.proposal_threshold is None:
+            return params.detection
+        return params.detection.model_copy(update={"proposal_threshold": self.proposal_threshold})
 
 
 def seen_by(look: Look, params: Params, folder: Path) -> Path:
     """Look, or go on looking; the file of sightings. Another model, setting or picture begins another one."""
     region = look.region or params.region(None)[1]
-    cascade = load_cascade(Bundle(look.name, "?", look.files), params.detection)
+    cascade = load_cascade(Bundle(look.name, "?", look.files), look.detection(params))
     file = folder / _key(look, params) / f"{look.name}.jsonl"
     look_at(look.images, lambda pixels: cascade.examine(pixels, region), params.reading, file, look.changed)
     return file
@@ -45,7 +53,7 @@ def seen_by(look: Look, params: Params, folder: Path) -> Path:
 def _key(look: Look, params: Params) -> str:
     # Models of stage 1 alone, as our peers, are never asked whether they doubt: what decides that is none of theirs.
     unused = {"safety_check"} if all(file.role == "stage1" for file in look.files) else None
-    digest = hashlib.sha256(params.detection.model_dump_json(exclude=unused).encode())
+    digest = hashlib.sha256(look.detection(params).model_dump_json(exclude=unused).encode())
     digest.update((look.region or params.region(None)[1]).model_dump_json(exclude_none=True).encode())
     for file in look.files:
         digest.update(f"{file.role} {file.sha256}".encode())

@@ -16,6 +16,7 @@ _SETS = (
     ("own", "cascade", "test part"),
     ("peers", "peers", "test part"),
     ("own", "cascade_at_peers_fpr", "test part, at the pixel FPR of CenterFace + platedet"),
+    ("peers", "peers_at_own_fpr", "test part, at the pixel FPR of this model"),
     ("own", "stages_1_and_2", "test part, without the secondary check"),
     ("own", "stage_1", "test part, stage 1 alone"),
     ("own", "night_simulated", "test part, darkened to night"),

@@ -111,6 +111,17 @@ def test_the_bound_is_the_peers_own(boxes: list[list[float]]) -> None:
     assert "peers" not in evaluate(own, own, own, None, truth, region())
 
 
+def test_peers_may_hide_as_much_as_we_do() -> None:
+    """Their threshold falls until the next proposal would hide more background than ours does, and no further."""
+    truth, false = [picture("a", SMALL)], [100.0, 100.0, 150.0, 150.0]
+    own = {"a": said([SMALL[0], false], [0.9, 0.9])}
+    peers = {"a": said([*SMALL, false, [0, 100, 100, 200]], [0.9, 0.12, 0.04, 0.08, 0.06])}
+    told = evaluate(own, own, own, peers, truth, region())
+    assert told["peers"]["face"]["object_recall"] == pytest.approx(1 / 3)
+    assert told["peers_at_own_fpr"]["face"]["object_recall"] == pytest.approx(2 / 3)
+    assert told["peers_at_own_fpr"]["pixel_fpr"] == told["cascade"]["pixel_fpr"]
+
+
 def test_peers_without_a_rate_set_no_bound() -> None:
     """On pictures of which none is labelled completely, the comparison is made without a bound."""
     truth, seen = [picture("a", SMALL, exhaustive=("face",))], {"a": said(SMALL, [0.05] * 3)}

@@ -19,7 +19,7 @@ from components.evaluation import looks
 from components.evaluation.looks import Look, seen_by
 from components.evaluation.sightings import read_sightings
 from components.imaging.reading import Pixels
-from components.settings import Params
+from components.settings import Detection, Params
 
 
 def model(sha256: str = "0", role: str = "stage1") -> Any:
@@ -68,8 +68,9 @@ def test_the_same_look_is_taken_once(shown: list[Pixels], params: Params, tmp_pa
         lambda look, params, _: (look, with_detection(params, merge_iou=0.31)),
         lambda look, params, _: (look, params.model_copy(update={"default_region": "eu"})),
         lambda look, params, _: (replace(look, name="own_night"), params),
+        lambda look, params, _: (replace(look, proposal_threshold=0.02), params),
     ],
-    ids=["weights", "role", "verifier", "more", "content", "hash", "setting", "region", "name"],
+    ids=["weights", "role", "verifier", "more", "content", "hash", "setting", "region", "name", "threshold"],
 )
 def test_anything_else_begins_another_file(
     change: Callable[[Look, Params, Path], tuple[Look, Params]], shown: list[Pixels], params: Params, tmp_path: Path
@@ -87,6 +88,23 @@ def test_anything_else_begins_another_file(
 def with_detection(params: Params, **changes: object) -> Params:
     """Settings that show pictures otherwise."""
     return params.model_copy(update={"detection": params.detection.model_copy(update=changes)})
+
+
+def test_a_look_may_list_more_than_the_settings_say(
+    monkeypatch: pytest.MonkeyPatch, params: Params, tmp_path: Path
+) -> None:
+    """Its own threshold of proposals is what the model is loaded with; without one, the settings' own."""
+    loaded: list[float] = []
+
+    def load(_bundle: object, detection: Detection) -> Any:
+        loaded.append(detection.proposal_threshold)
+        return SimpleNamespace(examine=lambda *_: Proposals.of_stage1(Detections.empty()))
+
+    monkeypatch.setattr(looks, "load_cascade", load)
+    look = Look("peers", (model(),), [picture(tmp_path, "a.png")])
+    for one in (look, replace(look, proposal_threshold=0.02)):
+        seen_by(one, params, tmp_path)
+    assert loaded == [params.detection.proposal_threshold, 0.02]
 
 
 def test_training_settings_change_no_look(shown: list[Pixels], params: Params, tmp_path: Path) -> None:
