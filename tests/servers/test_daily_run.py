@@ -5,10 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+import requests
+import yaml
+from cronsim import CronSim
 from playwright.sync_api import Browser, expect
 
 from components.batch.audit import audit
@@ -59,6 +66,33 @@ def test_a_served_day_is_published_and_stands_on_the_page_behind_the_password(
     password.press("Enter")
     expect(page.get_by_text("daily-blur", exact=True).first).to_be_visible(timeout=60_000)
     page.close()
+
+
+def test_every_schedule_has_its_next_runs_planned(served: dict[str, str], flow_server: str) -> None:
+    """Soon after `streetveil serve` has begun, the server has planned runs at the hours that `prefect.yaml` names."""
+    entries = yaml.safe_load((PROJECT_ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+    schedules = {one["name"]: one["schedules"][0] for one in entries if one.get("schedules")}
+    user, _, password = served["PREFECT_API_AUTH_STRING"].partition(":")
+
+    def ask(path: str, **query: object) -> list[dict[str, Any]]:
+        answer = requests.post(f"{flow_server}/{path}", json=query, auth=(user, password), timeout=60)
+        answer.raise_for_status()
+        return list(answer.json())
+
+    def planned(name: str) -> list[datetime]:
+        by_schedule = {"tags": {"all_": ["auto-scheduled"]}}
+        runs = ask("flow_runs/filter", deployments={"name": {"any_": [name]}}, flow_runs=by_schedule)
+        return [datetime.fromisoformat(run["expected_start_time"]) for run in runs]
+
+    deadline = time.monotonic() + 180
+    while not all(planned(name) for name in schedules) and time.monotonic() < deadline:
+        time.sleep(2)
+    assert "nightly" in schedules
+    for name, schedule in schedules.items():
+        assert planned(name), f"{name} would never run"
+        for moment in planned(name):
+            there = moment.astimezone(ZoneInfo(schedule["timezone"]))
+            assert next(CronSim(schedule["cron"], there - timedelta(minutes=1))) == there
 
 
 def test_without_the_password_nothing_is_served(flow_server: str, machine: Machine, tmp_path: Path) -> None:
