@@ -33,6 +33,8 @@ def prefect_server(home: Path = PREFECT_HOME, port: int | None = None) -> Iterat
         "PREFECT_HOME": str(home),
         "PREFECT_API_URL": "",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        # In memory, which is the default, they die with the server, and what died with it would hold its slot for ever.
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     }
     command = [*_module("prefect"), "server", "start", "--host", _HOST, "--port", str(port)]
     environment["PREFECT_UI_API_URL"] = f"http://{_HOST}:{port}/api"
