@@ -73,8 +73,9 @@ class Server:
         pytest.fail(f"{path} has not come to what is waited for: {answer}")
 
     def start(self, deployment: str, seconds: float) -> str:
-        """Begin a run that takes so long; its id."""
-        return str(self.ask(f"deployments/{deployment}/create_flow_run", parameters={"seconds": seconds})["id"])
+        """Begin a run that takes so long; its id. A database that is busy is asked again, and begins no second one."""
+        wanted = {"parameters": {"seconds": seconds}, "idempotency_key": f"a run of {seconds} s"}
+        return str(self.wait_for(f"deployments/{deployment}/create_flow_run", bool, **wanted)["id"])
 
     def wait_until(self, run: str, state: str) -> None:
         """Wait for a run to be in a state; a dead one's lease of five minutes may have to run out before."""
