@@ -6,15 +6,23 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Condition
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from components.detection.network import Network
 from components.errors import DeviceError, ModelError, OutOfMemoryError
 
 Outcome = list[NDArray] | BaseException
 _REMEDY = "raise gpu.network_memory_mib, or take --device cpu"
+
+
+class Runtime(Protocol):
+    """A loaded network."""
+
+    def run(self, blob: NDArray, outputs: Sequence[str]) -> list[NDArray]:
+        """The named outputs for one batch [n, c, h, w]."""
+        ...
 
 
 class ProcessLostError(BaseException):
@@ -51,7 +59,7 @@ class Batched:
 
     def __init__(
         self,
-        network: Network,
+        network: Runtime,
         limit: int,
         wait_s: float = 0.0,
         joined: Callable[[Sequence[NDArray]], NDArray] = np.concatenate,
@@ -143,7 +151,7 @@ class Batched:
         return [list(own) for own in zip(*parts, strict=True)]
 
 
-def largest_batch(network: Network, shape: Sequence[int], outputs: Sequence[str], most: int) -> int:
+def largest_batch(network: Runtime, shape: Sequence[int], outputs: Sequence[str], most: int) -> int:
     """How many inputs of a shape [n, ...] fit into memory at a time: 1, 2, 4, and so on are tried out, up to `most`.
 
     Raises:

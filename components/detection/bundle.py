@@ -23,7 +23,10 @@ from components.settings import Detection
 Role = Literal["stage1", "verifier", "safety"]
 
 # Networks of others find one class; which one stands beside the file. Ours know by themselves.
-_OF_ONE_CLASS: dict[str, Callable[[bytes, int, Device, str, Sharing | None], Detector]] = {"centerface": CenterFace, "yolov8": YoloV8}
+_OF_ONE_CLASS: dict[str, Callable[[bytes, int, Device, str, Sharing | None], Detector]] = {
+    "centerface": CenterFace,
+    "yolov8": YoloV8,
+}
 # As secondary check they see canvases of all sizes.
 _OF_ANY_SIZE = {**_OF_ONE_CLASS, "yolov8": YoloV8Levels}
 

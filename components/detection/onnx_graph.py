@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from components.errors import ModelError
-
-Precision = Literal["file", "float32", "float16"]
 
 
 def self_contained(
@@ -59,26 +57,28 @@ def refuse_nan(name: str, model_bytes: bytes) -> None:
         raise ModelError(f"{name}: has weights that are not finite (NaN); register a sound version")
 
 
-def in_precision(model_bytes: bytes, precision: Precision) -> bytes:
-    """The network as a GPU is to compute it.
+def float_form(model_bytes: bytes) -> Any:
+    """The network without 8-bit steps between its operations; its weights are what those have rounded them to.
 
     Args:
         model_bytes: an ONNX file with all of its weights.
-        precision: `file` leaves it as it is. `float32` drops the 8-bit steps between its operations and keeps the
-            weights that they have rounded. `float16` is that with half of the bits; inputs and outputs stay float32.
+
+    Returns:
+        The model as ONNX's own object, with every constant stored as weights are.
     """
     import onnx
 
-    if precision == "file":
-        return model_bytes
     model = onnx.load_model_from_string(model_bytes)
     _drop_steps(model.graph)
-    if precision == "float16" and not any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in _tensors(model.graph)):
-        from onnxruntime.transformers.float16 import convert_float_to_float16
+    _store_constants(model.graph)
+    return model
 
-        _store_constants(model.graph)
-        model = convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True)
-    return model.SerializeToString()
+
+def is_half(model: Any) -> bool:
+    """Whether a model of ONNX has weights in half precision."""
+    import onnx
+
+    return any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in _tensors(model.graph))
 
 
 def _drop_steps(graph: Any) -> None:
@@ -102,10 +102,10 @@ def _drop_steps(graph: Any) -> None:
             node.input[:] = [_followed(name, stands_for) for name in node.input]
             kept.append(node)
     used = {name for node in kept for name in node.input}
-    weights = [tensor for tensor in graph.initializer if tensor.name in used]
+    kept_weights = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.node[:], graph.initializer[:], graph.value_info[:]
     graph.node.extend(kept)
-    graph.initializer.extend(weights)
+    graph.initializer.extend(kept_weights)
 
 
 def _store_constants(graph: Any) -> None:

@@ -8,11 +8,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from components.detection.onnx_graph import Precision, in_precision, self_contained
+from components.detection.onnx_graph import float_form, is_half, self_contained
 from components.errors import DeviceError, ModelError, OutOfMemoryError, StreetveilError
 from components.settings import Gpu
 
 Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["file", "float32", "float16"]
 _PROVIDERS: dict[Literal["cpu", "cuda"], str] = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
@@ -100,6 +101,24 @@ class Session:
             return self._session.run(list(outputs), {self.input_name: blob.astype(self.input_dtype, copy=False)})
         except Exception as error:
             raise run_error(self.name, error) from error
+
+
+def in_precision(model_bytes: bytes, precision: Precision) -> bytes:
+    """The network as a GPU is to compute it.
+
+    Args:
+        model_bytes: an ONNX file with all of its weights.
+        precision: `file` leaves it as it is, `float32` takes the 8-bit steps between its operations out, and `float16`
+            is that with half of the bits, but for what must not have less, and for inputs and outputs.
+    """
+    if precision == "file":
+        return model_bytes
+    model = float_form(model_bytes)
+    if precision == "float16" and not is_half(model):
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        model = convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True)
+    return model.SerializeToString()
 
 
 def providers(

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from components.detection.batching import Batched, largest_batch
-from components.detection.network import Network as Runtime
-from components.detection.onnx_graph import Precision
-from components.detection.onnx_runtime import Device, Session, resolve_device
+from components.detection.batching import Batched, Runtime, largest_batch
+from components.detection.onnx_runtime import Device, Precision, Session, resolve_device
 from components.detection.openvino_runtime import OpenVinoSession, is_installed
 from components.detection.pinned import Staging
 from components.settings import Gpu
