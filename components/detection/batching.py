@@ -26,7 +26,7 @@ class Runtime(Protocol):
 
 
 class ProcessLostError(BaseException):
-    """This process can do no more work, and whoever holds it must end it. It is no image's fault: nothing catches it."""
+    """This process can do no more work, and whoever holds it must end it; nothing else catches this."""
 
 
 @dataclass(slots=True, eq=False)

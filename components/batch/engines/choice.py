@@ -5,9 +5,11 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Literal
 
+from components.batch.engines.crews import crew_engine
 from components.batch.engines.engine import Engine
 from components.batch.engines.local import local_engine
 from components.batch.worker import WorkOrder
+from components.detection.onnx_runtime import resolve_device
 from components.errors import StreetveilError
 
 EngineName = Literal["local", "ray"]
@@ -28,7 +30,9 @@ def check_engine(name: EngineName) -> None:
             ) from error
 
 
-def open_engine(name: EngineName, order: WorkOrder, workers: int, images: int) -> AbstractContextManager[Engine]:
+def open_engine(
+    name: EngineName, order: WorkOrder, workers: int, images: int, host_threads: int | None = None
+) -> AbstractContextManager[Engine]:
     """An engine for as long as the block lasts.
 
     Args:
@@ -36,13 +40,19 @@ def open_engine(name: EngineName, order: WorkOrder, workers: int, images: int) -
         order: what every worker is told.
         workers: processes; no more are started than there are images.
         images: that are left.
+        host_threads: pictures that each process of this machine has in hand at a time; None for as many as a GPU
+            wants, and for one where there is no GPU.
 
     Raises:
         StreetveilError: what it needs is not installed, or no worker can start.
     """
     check_engine(name)
+    if name == "local" and (host_threads is not None or resolve_device(order.device) == "cuda"):
+        return crew_engine(order, min(workers, images), host_threads)
     if name == "local":
         return local_engine(order, min(workers, images))
+    if host_threads is not None:
+        raise StreetveilError("--host-threads is for the engine local: an actor of Ray has one picture in hand")
     from components.batch.engines.ray import ray_engine
 
     return ray_engine(order, min(workers, images))
