@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from components.batch.engines.choice import open_engine
-from components.batch.engines.crews import CrewPool, crew_engine, host_threads
+from components.batch.engines.crews import CrewPool, crew_engine, threads_of
 from components.batch.engines.engine import Engine, Failure
 from components.batch.journal import Journal
 from components.batch.manifest import PUBLISHED, ImageRow, comparable
@@ -36,14 +36,17 @@ class Witness(LocalStorage):
     """Writes down which files were written while a file called `poison` killed its worker, next to the destination."""
 
     def write(self, path: str, content: bytes, durable: bool = True) -> None:
-        """Write, or wait for company, note it, and die."""
+        """Write, or note the company that the first time is waited for, and die."""
         if ".streetveil" in path:
             return super().write(path, content, durable)
         _in_hand.add(path)
-        time.sleep(0.5)
+        log = self.root.with_suffix(".log")
+        while "poison" in path and not log.exists() and len(_in_hand) == 1:
+            time.sleep(0.01)
+        time.sleep(0.2 if "poison" in path else 0.5)
         if "poison" in path:
-            with self.root.with_suffix(".log").open("a") as log:
-                log.write(f"{len(_in_hand) - 1}\n")
+            with log.open("a") as lines:
+                lines.write(f"{len(_in_hand) - 1}\n")
             os.kill(os.getpid(), signal.SIGKILL)
         super().write(path, content, durable)
         _in_hand.discard(path)
@@ -219,5 +222,5 @@ def test_a_look_that_failed_in_company_is_taken_again(order: MakeOrder) -> None:
 def test_host_threads_are_stated_or_share_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sixteen cores are 16 pictures in one process, 8 in each of two, and never less than one."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)))
-    assert [host_threads(None, n) for n in (1, 2, 32)] == [16, 8, 1]
-    assert host_threads(5, 2) == 5
+    assert [threads_of(None, n) for n in (1, 2, 32)] == [16, 8, 1]
+    assert threads_of(5, 2) == 5

@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Literal
 
-from components.batch.engines.crews import crew_engine
+from components.batch.engines.crews import crew_engine, threads_of
 from components.batch.engines.engine import Engine
 from components.batch.engines.local import local_engine
 from components.batch.worker import WorkOrder
-from components.detection.onnx_runtime import resolve_device
+from components.detection.onnx_runtime import Device, resolve_device
 from components.errors import StreetveilError
+from components.settings import Params
 
 EngineName = Literal["local", "ray"]
 
@@ -47,7 +48,7 @@ def open_engine(
         StreetveilError: what it needs is not installed, or no worker can start.
     """
     check_engine(name)
-    if name == "local" and (host_threads is not None or resolve_device(order.device) == "cuda"):
+    if name == "local" and _is_crew(order.device, host_threads):
         return crew_engine(order, min(workers, images), host_threads)
     if name == "local":
         return local_engine(order, min(workers, images))
@@ -56,3 +57,14 @@ def open_engine(
     from components.batch.engines.ray import ray_engine
 
     return ray_engine(order, min(workers, images))
+
+
+def in_hand(params: Params, device: Device, workers: int, host_threads: int | None = None) -> int:
+    """How many pictures the engine local has in hand at a time, in all of its processes."""
+    if not _is_crew(device, host_threads):
+        return workers
+    return workers * threads_of(host_threads or params.gpu.host_threads, workers)
+
+
+def _is_crew(device: Device, host_threads: int | None) -> bool:
+    return host_threads is not None or resolve_device(device) == "cuda"

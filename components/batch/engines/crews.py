@@ -103,7 +103,7 @@ def crew_engine(order: WorkOrder, processes: int, threads: int | None = None) ->
     """
     gpus = gpu_count() if resolve_device(order.device) == "cuda" else 1
     precision = order.params.detection.gpu_precision
-    threads = threads or host_threads(order.params.gpu.host_threads, processes)
+    threads = threads_of(threads or order.params.gpu.host_threads, processes)
     crews = [Crew(order, Sharing(order.params.gpu, i % gpus, precision), threads) for i in range(processes)]
     pool = CrewPool(crews)
     is_done = False
@@ -118,7 +118,7 @@ def crew_engine(order: WorkOrder, processes: int, threads: int | None = None) ->
             crew.close(at_once=not is_done)
 
 
-def host_threads(stated: int | None, processes: int) -> int:
+def threads_of(stated: int | None, processes: int) -> int:
     """Threads of each process: as stated, else one a core of this machine, shared among the processes."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return stated or max(1, cores // processes)
