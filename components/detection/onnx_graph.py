@@ -69,6 +69,7 @@ def float_form(model_bytes: bytes) -> Any:
     import onnx
 
     model = onnx.load_model_from_string(model_bytes)
+    _drop_default_inputs(model.graph)
     _drop_steps(model.graph)
     _store_constants(model.graph)
     return model
@@ -79,6 +80,14 @@ def is_half(model: Any) -> bool:
     import onnx
 
     return any(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in _tensors(model.graph))
+
+
+def _drop_default_inputs(graph: Any) -> None:
+    """Older exports list their weights as inputs too, which could be given anew at each run, and are so never folded."""
+    stored = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in stored]
+    del graph.input[:]
+    graph.input.extend(inputs)
 
 
 def _drop_steps(graph: Any) -> None:

@@ -44,6 +44,7 @@ def taken() -> int:
         return client.read_global_concurrency_limit_by_name(LIMIT).active_slots
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("two_gpus")
 def test_a_night_on_gpus_holds_their_slots_while_it_blurs(
     day: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
