@@ -83,7 +83,7 @@ def is_half(model: Any) -> bool:
 
 
 def _drop_default_inputs(graph: Any) -> None:
-    """Older exports list their weights as inputs too, which could be given anew at each run, and are so never folded."""
+    """Older exports list their weights as inputs too; as such they would be converted anew at each run."""
     stored = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in stored]
     del graph.input[:]
