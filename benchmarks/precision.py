@@ -2,8 +2,8 @@
 
     python -m benchmarks.precision [--prepared FOLDER] [--images N]
 
-`file` is what the gate has measured: 8-bit steps between stage 1's operations. `float32` is without them, `float16` with
-half of the bits, in which a CPU rounds after every operation. The pictures are the rendered plates of the shipped
+`file` is what the gate has measured: 8-bit steps between stage 1's operations. `float32` is without them, `float16`
+with half of the bits, in which a CPU rounds after every operation. The pictures are the rendered plates of the shipped
 metrics, and N of the test part of a prepared set. A GPU's own kernels round elsewhere: this says what the forms lose,
 not what a GPU does.
 """
@@ -11,10 +11,8 @@ not what a GPU does.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import tempfile
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 from unittest.mock import patch
@@ -26,7 +24,8 @@ from components.dataset.rendered_set import write_rendered_set
 from components.detection import runtime
 from components.detection.bundle import Bundle, load_cascade
 from components.detection.cascade import Cascade
-from components.detection.onnx_runtime import Precision, in_precision
+from components.detection.onnx_runtime import Precision
+from components.detection.runtime import Sharing
 from components.detection.shipped import shipped_files
 from components.detections import CLASS_NAMES
 from components.evaluation.shipped_metrics import measure
@@ -35,16 +34,11 @@ from components.settings import PROJECT_ROOT, Params, load_params
 _SEED = 3
 
 
-def cascade_in(precision: Precision, params: Params, folder: Path) -> Cascade:
+def cascade_in(precision: Precision, params: Params) -> Cascade:
     """The shipped cascade in one form, on ONNX Runtime."""
-    files = []
-    for file in shipped_files():
-        form = in_precision(file.read(), precision)
-        path = folder / f"{precision}-{file.detector}.onnx"
-        path.write_bytes(form)
-        files.append(replace(file, path=path, sha256=hashlib.sha256(form).hexdigest()))
+    sharing = Sharing(params.gpu.model_copy(update={"batch_wait_ms": 0}), precision=precision)
     with patch.object(runtime, "is_installed", lambda: False):
-        return load_cascade(Bundle("shipped", "1", tuple(files)), params.detection)
+        return load_cascade(Bundle("shipped", "1", shipped_files()), params.detection, "cpu", sharing)
 
 
 def table(name: str, cascades: dict[str, Cascade], params: Params, folder: Path, images: list[LabelledImage]) -> None:
@@ -79,7 +73,7 @@ def main() -> None:
     head += ("plate object recall", "plate pixel recall", "pixel FPR")
     print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
     with tempfile.TemporaryDirectory() as folder:
-        cascades = {form: cascade_in(form, params, Path(folder)) for form in get_args(Precision)}
+        cascades = {form: cascade_in(form, params) for form in get_args(Precision)}
         rendered = list(_rendered(Path(folder) / "rendered"))
         table("rendered plates", cascades, params, Path(folder), rendered)
         if given.prepared is not None:

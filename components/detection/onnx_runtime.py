@@ -46,7 +46,7 @@ class Session:
         outputs: inner values at which the network is to end instead, for exports whose end cannot be freed.
         gpu: what may be used of a GPU; without, ONNX Runtime's own defaults.
         gpu_index: which one.
-        precision: in which a GPU computes; a CPU takes the file as it is.
+        precision: in which it computes.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Session:
             kind = resolve_device(device)
             if kind == "cuda":
                 onnxruntime.preload_dlls()  # of the wheels beside it; without any, those of the system are found
-                network = in_precision(network, precision)
+            network = in_precision(network, precision)
             offered = providers(kind, gpu, gpu_index, precision)
             self._session = onnxruntime.InferenceSession(network, options, providers=offered)
             first_input = self._session.get_inputs()[0]
@@ -104,7 +104,7 @@ class Session:
 
 
 def in_precision(model_bytes: bytes, precision: Precision) -> bytes:
-    """The network as a GPU is to compute it.
+    """The network as it is to be computed.
 
     Args:
         model_bytes: an ONNX file with all of its weights.

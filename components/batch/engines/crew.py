@@ -24,6 +24,7 @@ from components.batch.worker import WorkOrder, start_worker
 from components.detection.batching import ProcessLostError
 from components.detection.runtime import Sharing
 from components.errors import StreetveilError
+from components.event_log import log_event
 
 Outcomes = SimpleQueue[tuple[int, Any]]
 
@@ -157,6 +158,8 @@ class Crew:
 
     def _ended(self) -> bool:
         """Say of all that was in hand that it is lost; whether this is the end of the crew, too."""
+        if not self._is_closed:
+            log_event("worker.died", "warning", images=len(self._in_hand))
         for call in self._in_hand.values():
             if call.is_alone:
                 call.end(Failure.TIMED_OUT if call.is_late else Failure.DIED)

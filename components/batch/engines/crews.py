@@ -15,7 +15,7 @@ from components.batch.engines.crew import Call, Crew, Outcomes
 from components.batch.engines.engine import Engine, Failure, ends_all
 from components.batch.worker import WorkOrder
 from components.detection.gpus import gpu_count
-from components.detection.onnx_runtime import resolve_device
+from components.detection.onnx_runtime import Precision, resolve_device
 from components.detection.runtime import Sharing
 
 Answer = TypeVar("Answer")
@@ -101,8 +101,9 @@ def crew_engine(order: WorkOrder, processes: int, threads: int | None = None) ->
     Raises:
         StreetveilError: none can load the model.
     """
-    gpus = gpu_count() if resolve_device(order.device) == "cuda" else 1
-    precision = order.params.detection.gpu_precision
+    on_gpu = resolve_device(order.device) == "cuda"
+    gpus = gpu_count() if on_gpu else 1
+    precision: Precision = order.params.detection.gpu_precision if on_gpu else "file"
     threads = threads_of(threads or order.params.gpu.host_threads, processes)
     crews = [Crew(order, Sharing(order.params.gpu, i % gpus, precision), threads) for i in range(processes)]
     pool = CrewPool(crews)
