@@ -97,6 +97,6 @@ def _shared(network: Session | OpenVinoSession, device: Device, sharing: Sharing
     if resolve_device(device) == "cpu":
         return Batched(network, most, wait_s)
     shape = [sharing.rows, *(side if isinstance(side, int) else sharing.side_px for side in sides)]
-    staging = Staging()
+    staging = Staging(sharing.gpu_index)
     limit = largest_batch(network, shape, network.output_names, most)
     return Batched(network, limit, wait_s, staging.joined)

@@ -165,6 +165,17 @@ def test_a_file_that_hangs_is_stopped_in_time_and_only_it(order: MakeOrder, fill
 
 
 @pytest.mark.slow
+def test_time_limits_hold_while_others_never_stop_answering(order: MakeOrder) -> None:
+    """A call that hangs is stopped although its process keeps on saying that other calls are done."""
+    with crew_engine(order(), 1, 2) as engine:
+        calls = [(3600,), *[(0.05,)] * 200]
+        outcomes = list(engine.pool.answers(time.sleep, calls, 3, float("inf")))
+    assert dict(outcomes)[0] is Failure.IN_COMPANY
+    assert [number for number, _ in outcomes].index(0) < 190
+    assert len(outcomes) == len(calls)
+
+
+@pytest.mark.slow
 def test_a_shard_that_takes_too_long_is_an_error_and_its_journal_stays(
     order: MakeOrder, fill: Callable, params: Params
 ) -> None:

@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from queue import SimpleQueue
@@ -111,7 +112,8 @@ class Crew:
             if at_once:
                 self._process.kill()
             elif self.is_ready:
-                self._connection.send(None)
+                with suppress(OSError):  # it has just died
+                    self._connection.send(None)
             else:
                 self._process.terminate()
         self._listener.join()
@@ -125,17 +127,29 @@ class Crew:
         theirs.close()  # so that the end of the process is the end of the pipe
 
     def _listen(self) -> None:
-        while True:
+        is_over = False
+        while not is_over:
             try:
-                while not self._connection.poll(_LOOK_S):
-                    self._stop_if_late()
-                self._heard(*self._connection.recv())
+                is_said = self._connection.poll(_LOOK_S)
+                self._stop_if_late()  # also where others never stop talking
+                if is_said:
+                    self._heard(*self._connection.recv())
             except (EOFError, OSError):
                 self._process.join()
-                with self._lock:
-                    if self._ended():
-                        return
-                    self._start()
+                is_over = self._is_over()
+            except Exception:  # a process that says what nobody understands
+                self._process.kill()
+
+    def _is_over(self) -> bool:
+        """After the death of the process: whether that is the end, or another one has been started."""
+        with self._lock:
+            if self._ended():
+                return True
+            try:
+                self._start()
+            except OSError as error:
+                self.failure = StreetveilError(f"no worker can be started ({error.strerror}): free memory, run again")
+            return self.failure is not None
 
     def _heard(self, number: int, answer: Any) -> None:
         with self._lock:
