@@ -12,7 +12,7 @@ from components.detection.cascade import Cascade, Proposals
 from components.detection.exemptions import Exemption, spare
 from components.detection.region_rules import Outcome, areas_to_hide, decide, reaches_threshold
 from components.detections import Detections, iou
-from components.errors import ImageFault, ModelError, Reason
+from components.errors import ImageFault, ModelError, OutOfMemoryError, Reason
 from components.imaging.publication import Recipe, Way, publish
 from components.imaging.reading import Picture, decode
 from components.imaging.verification import verify_output
@@ -149,6 +149,8 @@ def find(
 def _examine(blurring: Blurring, picture: Picture, sampled: bool) -> Proposals:
     try:
         return blurring.cascade.examine(picture.pixels, blurring.region, picture.is_panorama, sampled)
+    except OutOfMemoryError as error:
+        raise ImageFault(Reason.OUT_OF_MEMORY, str(error)) from error
     except ModelError as error:
         raise ImageFault(Reason.MODEL_OUTPUT, str(error)) from error
 

@@ -18,6 +18,14 @@ class ModelError(StreetveilError):
     """A model that must not be used: wrong hash, missing file, wrong output, or blind on the sanity pictures."""
 
 
+class OutOfMemoryError(ModelError):
+    """A network's inputs did not fit into memory; fewer of them may."""
+
+
+class DeviceError(ModelError):
+    """The device has failed at a network, and not for want of memory: nothing runs on it in this process any more."""
+
+
 class Reason(StrEnum):
     """Why an image stands in quarantine."""
 

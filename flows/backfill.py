@@ -17,6 +17,7 @@ from components.detection.onnx_runtime import Device
 from components.errors import StreetveilError
 from components.settings import PROJECT_ROOT, Params, load_params
 from flows.backfill_command import markdown
+from flows.gpu_slots import gpu_slots
 from flows.one_folder import current_champion, default_workers
 
 
@@ -25,7 +26,8 @@ def backfill_folder(
     published: Path, bundle: Bundle, params: Params, limits: Limits, workers: int, device: Device
 ) -> Backfill:
     """One archive; what is begun is finished by the next run."""
-    return backfill_archive(published, bundle, params, limits, workers=workers, device=device)
+    with gpu_slots(device, workers):
+        return backfill_archive(published, bundle, params, limits, workers=workers, device=device)
 
 
 @flow(name="backfill")

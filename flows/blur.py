@@ -34,6 +34,10 @@ Published = Annotated[str, typer.Argument(help=f"What a run has written: a folde
 RegionName = Annotated[str | None, typer.Option("--region", "-r", help="Whose rules apply; default: by params.yaml.")]
 DeviceChoice = Annotated[Device, typer.Option(help="Where the model runs.")]
 Workers = Annotated[int | None, typer.Option("--workers", "-w", min=1, help="Processes; default: one a core.")]
+HostThreads = Annotated[
+    int | None,
+    typer.Option(min=1, help="Pictures in hand in each process; default: one, with a GPU one for each core."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON, without a progress bar.")]
 KeyFile = Annotated[
     Path | None,
@@ -52,9 +56,10 @@ def run_blur(
     retry: frozenset[str] = frozenset(),
     engine: Engine = Engine.LOCAL,
     profiled: bool = False,
+    host_threads: int | None = None,
 ) -> None:
     """Blur a folder or a bucket, show how it goes, and leave with its exit status."""
-    from components.batch.engines.choice import check_engine
+    from components.batch.engines.choice import check_engine, in_hand
     from components.batch.places import place_of
     from components.batch.run import check_folders
     from components.event_log import is_json
@@ -67,6 +72,7 @@ def run_blur(
         params = load_params()
         region_name = params.region(region)[0] if region else None
         processes = workers or default_workers(device.value)
+        at_work = in_hand(params, device.value, processes, host_threads)
         check_engine(engine.value)
         originals, outputs = place_of(source), place_of(destination)
         check_folders(originals, outputs)
@@ -79,6 +85,7 @@ def run_blur(
             workers=processes,
             engine=engine.value,
             device=device.value,
+            host_threads=host_threads,
             key_file=key_file,
             retry=retry,
             on_plan=progress.planned,
@@ -86,10 +93,10 @@ def run_blur(
             on_wait=progress.waiting,
         )
     if as_json:
-        told = summary_json(summary) | ({"profile": profile_json(summary, processes)} if profiled else {})
+        told = summary_json(summary) | ({"profile": profile_json(summary, at_work)} if profiled else {})
         typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
     else:
         print_summary(out, summary, destination)
         if profiled:
-            print_profile(out, summary, processes)
+            print_profile(out, summary, at_work)
     raise typer.Exit(summary.exit_status)

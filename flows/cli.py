@@ -23,6 +23,7 @@ from flows.blur import (
     Device,
     DeviceChoice,
     Engine,
+    HostThreads,
     KeyFile,
     Published,
     RegionName,
@@ -104,12 +105,24 @@ def blur(
     device: DeviceChoice = Device.AUTO,
     workers: Workers = None,
     engine: Annotated[Engine, typer.Option(help="How the work is spread.")] = Engine.LOCAL,
+    host_threads: HostThreads = None,
     key_file: KeyFile = None,
     as_json: AsJson = False,
     profile: Annotated[bool, typer.Option(help="Show each stage's share of the time, and the bottleneck.")] = False,
 ) -> None:
     """Blur a folder of images."""
-    run_blur(source, destination, region, device, workers, key_file, as_json, engine=engine, profiled=profile)
+    run_blur(
+        source,
+        destination,
+        region,
+        device,
+        workers,
+        key_file,
+        as_json,
+        engine=engine,
+        profiled=profile,
+        host_threads=host_threads,
+    )
 
 
 @app.command(epilog="Example: `streetveil verify blurred`. Exit status 1 if anything is not as it was published.")

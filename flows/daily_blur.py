@@ -30,6 +30,7 @@ from components.settings import Environment, Params, load_params
 from flows.daily_report import publish_report
 from flows.daily_shadow import shadow_night
 from flows.days import day_before_schedule, place_for
+from flows.gpu_slots import gpu_slots
 from flows.one_folder import current_champion, default_workers, sum_up
 
 # Shards in flight at once: enough to keep the pool busy at the end of one shard, few enough to keep journals short. No
@@ -42,7 +43,8 @@ _FAILURES_IN_A_ROW = 3
 @task(retries=1, retry_delay_seconds=10, cache_policy=NO_CACHE)
 def resolve_model(params: Params, region: str | None, device: Device) -> Champion:
     """The run's one model."""
-    champion = current_champion(params, region, device)
+    with gpu_slots(device):
+        champion = current_champion(params, region, device)
     if champion.fallback_reason:
         get_run_logger().error("FALL-BACK to @previous: %s", champion.fallback_reason)
     return champion
@@ -74,7 +76,8 @@ def report(summary: Summary, source: Place, destination: Place) -> None:
 @task(cache_policy=NO_CACHE)
 def shadow(run: Run, workers: int) -> None:
     """Let @challenger look at some of the day, too."""
-    shadow_night(run, workers)
+    with gpu_slots(run.order.device, workers):
+        shadow_night(run, workers)
 
 
 def _run_name() -> str:
@@ -94,6 +97,7 @@ def daily_blur(
     device: Device = "auto",
     workers: int | None = None,
     engine: EngineName = "local",
+    host_threads: int | None = None,
 ) -> Summary:
     """Blur the images of a day.
 
@@ -102,8 +106,9 @@ def daily_blur(
         source, destination: folders, or s3://bucket/prefix; `{day}` stands for the day. Default: `daily` of params.yaml
         region: whose rules apply to every image. Default: `daily.region` in params.yaml, else its `policies`.
         device: where the model runs.
-        workers: worker processes; one a core of this machine by default.
+        workers: worker processes; one a core of this machine by default, or one a GPU.
         engine: local, or ray for a cluster.
+        host_threads: pictures that each worker process has in hand; with a GPU one a core by default, else one.
 
     Returns:
         The run's summary. The run fails if too few of the decodable images could be published.
@@ -133,7 +138,7 @@ def daily_blur(
         logger.info(
             "%d images left in %d shards, %d finished before", plan.images_left, plan.shard_count, plan.finished_before
         )
-        tally = _blur_shards(run, plan, watch, engine, workers or default_workers(device))
+        tally = _blur_shards(run, plan, watch, engine, workers or default_workers(device), host_threads)
         close_run(run)
     summary = sum_up(tally, plan.finished_before, time.perf_counter() - start, champion, region_name, params)
     report(summary, inputs, outputs)
@@ -145,12 +150,17 @@ def daily_blur(
     return summary
 
 
-def _blur_shards(run: Run, plan: Plan, watch: RunWatch, engine_name: EngineName, workers: int) -> Tally:
+def _blur_shards(
+    run: Run, plan: Plan, watch: RunWatch, engine_name: EngineName, workers: int, host_threads: int | None = None
+) -> Tally:
     tally, in_a_row = Tally(), 0
     failed: list[Exception] = []
     if not plan.images_left:
         return tally
-    with open_engine(engine_name, run.order, workers, plan.images_left) as engine:
+    with (
+        gpu_slots(run.order.device, workers),
+        open_engine(engine_name, run.order, workers, plan.images_left, host_threads) as engine,
+    ):
         for future in _in_turn(engine, run, watch, plan.shards):
             outcome = future.result(raise_on_failure=False)
             if isinstance(outcome, Tally):

@@ -13,6 +13,7 @@ from components.batch.places import Place
 from components.batch.run import close_run, commit_shard, open_run, plan_run, verify_shard
 from components.batch.summary import Summary, region_words, summarise
 from components.batch.tally import Tally, tally_of
+from components.detection.gpus import gpu_count
 from components.detection.onnx_runtime import Device, resolve_device
 from components.monitoring.run_watch import watch_run
 from components.registry.champion import Champion, bootstrap, resolve_champion
@@ -30,6 +31,7 @@ def blur_folder(
     workers: int,
     engine: EngineName = "local",
     device: Device = "cpu",
+    host_threads: int | None = None,
     key_file: Path | None = None,
     retry: frozenset[str] = frozenset(),
     on_plan: Callable[[int, int], None] = lambda left, before: None,
@@ -46,6 +48,7 @@ def blur_folder(
         workers: worker processes.
         engine: how they are spread.
         device: where the model runs.
+        host_threads: pictures that each worker process has in hand; None for as many as its device wants.
         key_file: a key of the user's own.
         retry: paths to do again although they are finished.
         on_plan: told how many images are left, and how many were finished before.
@@ -62,7 +65,7 @@ def blur_folder(
         watch.planned(plan)
         on_plan(plan.images_left, plan.finished_before)
         if plan.images_left:
-            with open_engine(engine, run.order, workers, plan.images_left) as running:
+            with open_engine(engine, run.order, workers, plan.images_left, host_threads) as running:
                 for shard in plan.shards:
                     done = verify_shard(run, running.blur_shard(shard, on_row))
                     commit_shard(run, shard, done)
@@ -95,7 +98,7 @@ def current_champion(params: Params, region_name: str | None, device: Device) ->
 
 
 def default_workers(device: Device) -> int:
-    """One single-threaded process a core, or one process for a GPU."""
+    """One single-threaded process a core, or one process with many threads for each GPU."""
     if resolve_device(device) == "cuda":
-        return 1
+        return gpu_count()
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -12,7 +12,7 @@ from components.blurring import Blurring, blur_image
 from components.detection.bundle import Bundle, load_cascade
 from components.detection.cascade import Proposals
 from components.detections import FACE, LICENSE_PLATE, Detections
-from components.errors import ImageFault, Reason
+from components.errors import ImageFault, OutOfMemoryError, Reason
 from components.imaging.publication import Recipe
 from components.imaging.reading import decode
 from components.settings import Params, Region
@@ -46,6 +46,18 @@ def blurring(params: Params, cascade: object, redetect_share: float = 1.0) -> Bl
 def found(x: float = 20, class_id: int = FACE, confidence: float = 0.9) -> Detections:
     """One object of 40 px."""
     return Detections.of([[x, 30, x + 40, 70]], confidence, class_id)
+
+
+def test_a_network_without_memory_is_no_wrong_network(params: Params) -> None:
+    """What does not fit into memory is told as that, with its remedy, and not as an output that cannot be trusted."""
+
+    class Full:
+        def examine(self, *_: object) -> Proposals:
+            raise OutOfMemoryError("street: not enough memory: raise gpu.network_memory_mib")
+
+    content = encoded(scene(np.random.default_rng(1))[0], "JPEG")
+    with pytest.raises(ImageFault, match=r"out_of_memory: .*raise gpu\.network_memory_mib"):
+        blur_image(content, blurring(params, Full()))
 
 
 @pytest.mark.parametrize(

@@ -114,8 +114,9 @@ def test_mlflow_has_one_adapter() -> None:
 def test_onnx_has_one_adapter() -> None:
     """Networks are run, on a CPU or on a GPU, and their graphs read and written, in one module each."""
     adapter = "components/detection/onnx_runtime.py"
+    graph = "components/detection/onnx_graph.py"
     assert importers("components", "onnxruntime") == {adapter, "components/training/optimise/gpu.py"}
-    assert importers("components", "onnx") == {adapter, "components/training/optimise/quantise.py"}
+    assert importers("components", "onnx") == {graph, "components/training/optimise/quantise.py"}
     assert importers("components", "openvino") == {"components/detection/openvino_runtime.py"}
     assert importers("components", "nncf") == {"components/training/optimise/quantise.py"}
     assert importers("flows", "onnxruntime") == importers("flows", "onnx") == set()

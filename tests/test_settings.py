@@ -223,7 +223,7 @@ def test_settings_cannot_be_changed_during_a_run(params: Params) -> None:
 
 OF_TRAINING = (
     "training", "verifier", "optimisation", "sweep", "profiles", "dataset", "labelling", "gate", "retraining", "shadow",
-    "backfill", "drift", "monitoring", "video", "service", "reports", "capacity",
+    "backfill", "drift", "monitoring", "video", "service", "reports", "capacity", "gpu",
 )  # fmt: skip
 
 
@@ -239,6 +239,9 @@ def test_the_hash_knows_every_value() -> None:
         "preset": "slow",
         "rules": [{"region": "us", "folder": "a"}],
         "timezone": "UTC",
+        "gpu_precision": "float16",
+        "host_threads": 4,
+        "provider": "tensorrt",
     }
     shipped = Params.model_validate(SHIPPED).sha256()
     hashes = set()

@@ -45,6 +45,12 @@ class Journal:
         """Keep a finished row; one that stands before its output must survive a power cut as the output does."""
         self._write(row.path, row.attempts, row.to_dict(), durable)
 
+    def of(self, path: str) -> tuple[int, ImageRow | None]:
+        """An image's attempts, 0 if it was never begun, and its row if it is finished."""
+        entry = self._entry(self._file(path))
+        row = entry.get("row")
+        return entry.get("attempts", 0), ImageRow.from_dict(row) if row else None
+
     def rows(self) -> dict[str, ImageRow]:
         """Finished rows by path."""
         return {path: ImageRow.from_dict(row) for path, (_, row) in self._entries().items() if row}

@@ -26,6 +26,7 @@ from components.settings import Environment
 _CONFIG = {
     "connect_timeout": 10,
     "read_timeout": 30,
+    "max_pool_connections": 64,  # one for each of a process's threads
     "retries": {"mode": "standard", "total_max_attempts": 4},
     # Outputs are read again and compared, and older stores do not know the checksums that newer clients send.
     "request_checksum_calculation": "when_required",

@@ -1,6 +1,7 @@
 """One worker process: untrusted files are decoded here and nowhere else, because it may die of them.
 
-A worker is single-threaded, holds the model, and takes one image after another. Its memory is bounded.
+A worker holds the model and takes one image after another; its memory is bounded. Where it has a GPU, many of its
+threads do so at the same time, on the same model.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from components.detection.exemptions import Exemption, in_force
 from components.detection.onnx_runtime import Device
 from components.detection.policies import Choice, ChosenBy, choose
 from components.detection.region_rules import Outcome
+from components.detection.runtime import Sharing
 from components.detections import CLASS_NAMES
 from components.errors import ImageFault, Reason, StreetveilError
 from components.imaging.metadata.location import location_of
@@ -128,27 +130,44 @@ class WorkOrder:
         )
 
 
-def load_blurring(order: WorkOrder) -> Blurring:
-    """The model and the recipe of a run, ready to work."""
-    return blurring_of(order.bundle, order.params, order.region_name, order.run_key, order.device)
+def load_blurring(order: WorkOrder, sharing: Sharing | None = None) -> Blurring:
+    """The model and the recipe of a run, ready to work; for one thread at a time, unless they are shared."""
+    return blurring_of(order.bundle, order.params, order.region_name, order.run_key, order.device, sharing)
 
 
-def blurring_of(bundle: Bundle, params: Params, region_name: str | None, run_key: bytes, device: Device) -> Blurring:
+def blurring_of(
+    bundle: Bundle,
+    params: Params,
+    region_name: str | None,
+    run_key: bytes,
+    device: Device,
+    sharing: Sharing | None = None,
+) -> Blurring:
     """A model and a recipe, ready to work, of whatever takes pictures: a run or the service.
 
     Without a region they are those of the default one, until each picture has its own.
     """
     region = params.region(region_name)[1]
     recipe = Recipe(region.obfuscation, params.encoding, params.reading, run_key)
-    cascade = load_cascade(bundle, params.detection, device)
+    cascade = load_cascade(bundle, params.detection, device, sharing)
     sample_share = params.detection.safety_check.sample_share
     return Blurring(cascade, region, recipe, params.verification.redetect_share, sample_share)
 
 
-def process_image(order: WorkOrder, blurring: Blurring, journal: Journal, image: ImageRef) -> ImageRow:
+def process_image(
+    order: WorkOrder, blurring: Blurring, journal: Journal, image: ImageRef, is_alone: bool = True
+) -> ImageRow:
     """Bring one image to its end state and note it in the journal.
 
+    Args:
+        order: what to do.
+        blurring: how.
+        journal: of the image's shard.
+        image: which one.
+        is_alone: nothing else is in this process's hands.
+
     Raises:
+        MemoryError: memory was short, which may be another image's fault; it is noted as begun and has no end state.
         StreetveilError: source or destination cannot be used; the image has no end state yet, and nothing is held
             against it.
     """
@@ -158,6 +177,8 @@ def process_image(order: WorkOrder, blurring: Blurring, journal: Journal, image:
             row = order.quarantined(image, attempts - 1, crash_fault(attempts - 1))
         else:
             row = _attempt(order, blurring, image, attempts)
+        if row.reason == Reason.OUT_OF_MEMORY and not is_alone:
+            raise MemoryError(row.detail)
         journal.end(row)
     except StreetveilError:
         with suppress(StreetveilError, OSError):  # then it has one attempt less
@@ -294,10 +315,17 @@ def _known(confidence: float) -> float | None:
 _held: tuple[WorkOrder, Blurring] | None = None
 
 
-def start_worker(order: WorkOrder) -> None:
-    """Prepare this process for a run."""
+def start_worker(order: WorkOrder, sharing: Sharing | None = None, threads: int = 1) -> None:
+    """Prepare this process for a run.
+
+    Args:
+        order: what to do.
+        sharing: how its threads share the model.
+        threads: how many of them there will be, each with one image.
+    """
     global _held
-    _held = order, prepared(lambda: load_blurring(order), order.params.batch.worker_memory_mib)
+    memory_mib = order.params.batch.worker_memory_mib * threads
+    _held = order, prepared(lambda: load_blurring(order, sharing), memory_mib)
 
 
 def prepared(load: Callable[[], Blurring], memory_mib: int) -> Blurring:
@@ -311,10 +339,10 @@ def prepared(load: Callable[[], Blurring], memory_mib: int) -> Blurring:
     return blurring
 
 
-def work(shard_id: str, image: ImageRef) -> ImageRow:
-    """Process one image in a started worker."""
+def work(shard_id: str, image: ImageRef, is_alone: bool = True) -> ImageRow:
+    """Process one image in a started worker; see `process_image`."""
     order, blurring = held()
-    return process_image(order, blurring, Journal(order.destination, shard_id), image)
+    return process_image(order, blurring, Journal(order.destination, shard_id), image, is_alone)
 
 
 def held() -> tuple[WorkOrder, Blurring]:

@@ -12,6 +12,7 @@ from components.detection.cascade import Cascade
 from components.detection.centerface import CenterFace
 from components.detection.detector import Detector
 from components.detection.onnx_runtime import Device
+from components.detection.runtime import Sharing
 from components.detection.street import Street
 from components.detection.verifier import Verifier
 from components.detection.yolov8 import YoloV8, YoloV8Levels
@@ -22,7 +23,10 @@ from components.settings import Detection
 Role = Literal["stage1", "verifier", "safety"]
 
 # Networks of others find one class; which one stands beside the file. Ours know by themselves.
-_OF_ONE_CLASS: dict[str, Callable[[bytes, int, Device, str], Detector]] = {"centerface": CenterFace, "yolov8": YoloV8}
+_OF_ONE_CLASS: dict[str, Callable[[bytes, int, Device, str, Sharing | None], Detector]] = {
+    "centerface": CenterFace,
+    "yolov8": YoloV8,
+}
 # As secondary check they see canvases of all sizes.
 _OF_ANY_SIZE = {**_OF_ONE_CLASS, "yolov8": YoloV8Levels}
 
@@ -85,8 +89,16 @@ class Bundle:
     files: tuple[ModelFile, ...]
 
 
-def load_cascade(bundle: Bundle, settings: Detection, device: Device = "cpu") -> Cascade:
+def load_cascade(
+    bundle: Bundle, settings: Detection, device: Device = "cpu", sharing: Sharing | None = None
+) -> Cascade:
     """Verify every file of a bundle and load it.
+
+    Args:
+        bundle: the files.
+        settings: how pictures will be shown to them.
+        device: where they run.
+        sharing: with other threads; without it the cascade belongs to one thread at a time.
 
     Raises:
         ModelError: a file is missing, changed, of an unknown kind, or not loadable, or the files make no cascade.
@@ -100,21 +112,28 @@ def load_cascade(bundle: Bundle, settings: Detection, device: Device = "cpu") ->
         )
     if any(file.architecture != "verifier" for file in parts["verifier"]):
         raise ModelError(f"{parts['verifier'][0].path.name}: is no verifier; register the version again")
-    verifiers = [Verifier(file.read(), device, file.detector) for file in parts["verifier"]]
+    verifiers = [Verifier(file.read(), device, file.detector, sharing) for file in parts["verifier"]]
     return Cascade(
-        tuple(_detector(file, settings, device) for file in parts["stage1"]),
+        tuple(_detector(file, settings, device, sharing) for file in parts["stage1"]),
         settings,
         verifiers[0] if verifiers else None,
-        tuple(_detector(file, settings, device) for file in parts["safety"]),
+        tuple(_detector(file, settings, device, sharing) for file in parts["safety"]),
     )
 
 
-def _detector(file: ModelFile, settings: Detection, device: Device) -> Detector:
+def _detector(file: ModelFile, settings: Detection, device: Device, sharing: Sharing | None) -> Detector:
     if file.architecture == "street":
-        return Street(file.read(), device, file.detector)
+        shared = sharing and sharing.of(side_px=_on_grid(settings.scales.max_side_px))
+        return Street(file.read(), device, file.detector, sharing=shared)
     if file.architecture not in _OF_ONE_CLASS or file.classes not in CLASS_IDS:
         raise ModelError(f"{file.path.name}: unknown architecture {file.architecture!r} or class {file.classes!r}")
     if file.detector not in settings.tile_px:
         raise ModelError(f"{file.detector}: no detection.tile_px for it in params.yaml; add one")
     detector_of = (_OF_ANY_SIZE if file.role == "safety" else _OF_ONE_CLASS)[file.architecture]
-    return detector_of(file.read(), CLASS_IDS[file.classes], device, file.detector)
+    shared = sharing and sharing.of(side_px=_on_grid(settings.tile_px[file.detector]))
+    return detector_of(file.read(), CLASS_IDS[file.classes], device, file.detector, shared)
+
+
+def _on_grid(side_px: int) -> int:
+    """The side to which networks that halve five times have a picture padded."""
+    return -(-side_px // 32) * 32

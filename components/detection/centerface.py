@@ -6,7 +6,7 @@ import numpy as np
 
 from components.detection.detector import checked
 from components.detection.onnx_runtime import Device
-from components.detection.runtime import runtime_for
+from components.detection.runtime import Sharing, runtime_for
 from components.detections import Detections, clip
 from components.imaging.reading import Pixels
 
@@ -23,12 +23,20 @@ class CenterFace:
         class_id: what it finds.
         device: where it runs.
         name: under which `detection.tile_px` knows it.
+        sharing: with other threads.
     """
 
-    def __init__(self, model_bytes: bytes, class_id: int, device: Device = "cpu", name: str = "centerface") -> None:
+    def __init__(
+        self,
+        model_bytes: bytes,
+        class_id: int,
+        device: Device = "cpu",
+        name: str = "centerface",
+        sharing: Sharing | None = None,
+    ) -> None:
         self.name = name
         self.class_ids = (class_id,)
-        self._runtime = runtime_for(name, model_bytes, device, {"input.1": ("n", 3, "h", "w")})
+        self._runtime = runtime_for(name, model_bytes, device, {"input.1": ("n", 3, "h", "w")}, sharing)
 
     def detect(self, pixels: Pixels, threshold: float) -> Detections:
         """Find faces; see `Detector.detect`. The picture is padded, never scaled."""

@@ -1,20 +1,38 @@
-"""The adapter to ONNX and ONNX Runtime: from verified bytes to a session that runs on one device."""
+"""The adapter to ONNX Runtime: from verified bytes to a session that runs on one device."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from components.errors import ModelError, StreetveilError
+from components.detection.onnx_graph import float_form, is_half, self_contained
+from components.errors import DeviceError, ModelError, OutOfMemoryError, StreetveilError
+from components.settings import Gpu
 
 Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["file", "float32", "float16"]
 _PROVIDERS: dict[Literal["cpu", "cuda"], str] = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
 }
+_TENSORRT = "TensorrtExecutionProvider"
+_MIB = 2**20
+
+# ONNX Runtime has one class for all that goes wrong in a run: its words say what. Its own allocator's come first, also
+# where the limit for a network is reached, then those of CUDA and its libraries, and of C++.
+_NO_MEMORY = (
+    "failed to allocate memory",
+    "is smaller than requested bytes",
+    "out of memory",
+    "alloc_failed",
+    "allocation_failed",
+    "bad_alloc",
+    "bad allocation",
+)
+_DEVICE_GONE = ("cuda failure", "cuda error", "cudnn failure", "cublas failure", "illegal memory access")
 
 
 class Session:
@@ -26,6 +44,9 @@ class Session:
         device: "auto" takes CUDA where ONNX Runtime offers it.
         free_inputs: input name to dimension names, for exports whose fixed dimensions are to be freed.
         outputs: inner values at which the network is to end instead, for exports whose end cannot be freed.
+        gpu: what may be used of a GPU; without, ONNX Runtime's own defaults.
+        gpu_index: which one.
+        precision: in which it computes.
     """
 
     def __init__(
@@ -35,6 +56,9 @@ class Session:
         device: Device = "cpu",
         free_inputs: Mapping[str, Sequence[str | int]] | None = None,
         outputs: Sequence[str] = (),
+        gpu: Gpu | None = None,
+        gpu_index: int = 0,
+        precision: Precision = "file",
     ) -> None:
         import onnxruntime
 
@@ -44,20 +68,30 @@ class Session:
         self.name = name
         try:
             network = self_contained(name, model_bytes, free_inputs or {}, outputs)
-            self._session = onnxruntime.InferenceSession(
-                network, options, providers=[_PROVIDERS[resolve_device(device)]]
-            )
+            kind = resolve_device(device)
+            if kind == "cuda":
+                onnxruntime.preload_dlls()  # of the wheels beside it; without any, those of the system are found
+            network = in_precision(network, precision)
+            offered = providers(kind, gpu, gpu_index, precision)
+            self._session = onnxruntime.InferenceSession(network, options, providers=offered)
             first_input = self._session.get_inputs()[0]
         except StreetveilError:
             raise
         except Exception as error:  # ONNX Runtime's own hierarchy is private
-            raise ModelError(f"{name}: not a usable ONNX file ({' '.join(str(error).split())[:160]})") from error
+            raise ModelError(f"{name}: not a usable ONNX file ({_said(error)})") from error
         self.input_name: str = first_input.name
+        self.input_shape: list[int | str | None] = first_input.shape
         self.input_dtype: type[np.floating[Any]] = np.float16 if "float16" in first_input.type else np.float32
         self.output_names = [output.name for output in self._session.get_outputs()]
 
     def run(self, blob: NDArray, outputs: Sequence[str]) -> list[NDArray]:
-        """Run the network on one batch [n, c, h, w]."""
+        """Run the network on one batch [n, c, h, w].
+
+        Raises:
+            OutOfMemoryError: a smaller batch may fit.
+            DeviceError: the GPU has failed.
+            ModelError: it has no such output, or the batch does not fit the network.
+        """
         missing = set(outputs) - set(self.output_names)
         if missing:
             raise ModelError(
@@ -66,7 +100,65 @@ class Session:
         try:
             return self._session.run(list(outputs), {self.input_name: blob.astype(self.input_dtype, copy=False)})
         except Exception as error:
-            raise ModelError(f"{self.name}: inference failed ({' '.join(str(error).split())[:160]})") from error
+            raise run_error(self.name, error) from error
+
+
+def in_precision(model_bytes: bytes, precision: Precision) -> bytes:
+    """The network as it is to be computed.
+
+    Args:
+        model_bytes: an ONNX file with all of its weights.
+        precision: `file` leaves it as it is, `float32` takes the 8-bit steps between its operations out, and `float16`
+            is that with half of the bits, but for what must not have less, and for inputs and outputs.
+    """
+    if precision == "file":
+        return model_bytes
+    model = float_form(model_bytes)
+    if precision == "float16" and not is_half(model):
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        model = convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True)
+    return model.SerializeToString()
+
+
+def providers(
+    kind: Literal["cpu", "cuda"], gpu: Gpu | None, index: int = 0, precision: Precision = "file"
+) -> list[Any]:
+    """What ONNX Runtime is to run a network on, with options; the first that can, does.
+
+    Args:
+        kind: of device.
+        gpu: what may be used of it; None for ONNX Runtime's own defaults.
+        index: which GPU.
+        precision: in which it computes; TensorRT asks for leave to use 8 bits, or half.
+    """
+    if kind == "cpu" or gpu is None:
+        return [_PROVIDERS[kind]]
+    limit = gpu.network_memory_mib * _MIB
+    cuda = {
+        "device_id": index,
+        "gpu_mem_limit": limit,
+        "arena_extend_strategy": "kSameAsRequested",  # twice as much as before would miss the limit by far
+        "cudnn_conv_algo_search": "HEURISTIC",  # the default tries all of them out at every new size of input
+    }
+    tensorrt = {
+        "device_id": index,
+        "trt_max_workspace_size": limit,
+        "trt_int8_enable": precision == "file",
+        "trt_fp16_enable": precision == "float16",
+    }
+    first = [(_TENSORRT, tensorrt)] if gpu.provider == "tensorrt" else []
+    return [*first, (_PROVIDERS["cuda"], cuda)]
+
+
+def run_error(name: str, error: Exception) -> ModelError:
+    """What has gone wrong in a run, from what a runtime says: want of memory, a lost device, or the network."""
+    said = str(error).lower()
+    if isinstance(error, MemoryError) or any(words in said for words in _NO_MEMORY):
+        return OutOfMemoryError(f"{name}: not enough memory ({_said(error)})")
+    if any(words in said for words in _DEVICE_GONE):
+        return DeviceError(f"{name}: the GPU has failed ({_said(error)}); look at nvidia-smi and the kernel's log")
+    return ModelError(f"{name}: inference failed ({_said(error)})")
 
 
 def resolve_device(device: Device) -> Literal["cpu", "cuda"]:
@@ -85,65 +177,5 @@ def resolve_device(device: Device) -> Literal["cpu", "cuda"]:
     return device
 
 
-def self_contained(
-    name: str, model_bytes: bytes, free_inputs: Mapping[str, Sequence[str | int]], outputs: Sequence[str] = ()
-) -> bytes:
-    """The network, if all of it is in the verified bytes, with named instead of fixed dimensions where asked.
-
-    Args:
-        name: for error messages.
-        model_bytes: the ONNX file's bytes.
-        free_inputs: input name to dimension names.
-        outputs: inner values at which it ends instead.
-
-    Raises:
-        ModelError: it would read weights from other files, which no hash has covered.
-    """
-    import onnx
-    from onnx.external_data_helper import uses_external_data
-    from onnx.utils import Extractor
-
-    model = onnx.load_model_from_string(model_bytes)
-    if any(uses_external_data(tensor) for tensor in _tensors(model.graph)):
-        raise ModelError(f"{name}: keeps weights in other files, which no hash covers; export it as one file")
-    if outputs:
-        model = Extractor(model).extract_model([value.name for value in model.graph.input], list(outputs))
-    if not free_inputs and not outputs:
-        return model_bytes
-    for value in model.graph.input:
-        for dimension, freed in zip(value.type.tensor_type.shape.dim, free_inputs.get(value.name, ()), strict=False):
-            if isinstance(freed, str):
-                dimension.dim_param = freed
-    for value in (*model.graph.output, *model.graph.value_info):
-        value.type.tensor_type.ClearField("shape")  # follows from the inputs
-    return model.SerializeToString()
-
-
-def refuse_nan(name: str, model_bytes: bytes) -> None:
-    """For runtimes to which the larger of 0 and NaN is 0: the output would look sound, and find nothing.
-
-    Raises:
-        ModelError: one of the network's numbers is none.
-    """
-    import onnx
-
-    if any(np.isnan(_floats(tensor)).any() for tensor in _tensors(onnx.load_model_from_string(model_bytes).graph)):
-        raise ModelError(f"{name}: has weights that are not finite (NaN); register a sound version")
-
-
-def _floats(tensor: Any) -> NDArray:
-    """A tensor's numbers; none if they are integers or words."""
-    import onnx
-
-    kinds = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE
-    return onnx.numpy_helper.to_array(tensor) if tensor.data_type in kinds else np.zeros(0)
-
-
-def _tensors(graph: Any) -> Iterator[Any]:
-    """All stored tensors of a graph and of the graphs inside it."""
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            yield from (attribute.t, *attribute.tensors)
-            for inner in (attribute.g, *attribute.graphs):
-                yield from _tensors(inner)
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:160]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.detection.onnx_runtime import refuse_nan, self_contained
+from components.detection.onnx_graph import refuse_nan, self_contained
+from components.detection.onnx_runtime import run_error
 from components.errors import ModelError, StreetveilError
 
 
@@ -44,6 +45,9 @@ class OpenVinoSession:
             network = _network(self_contained(name, model_bytes, free_inputs or {}))
             if not network.inputs:
                 raise ModelError(f"{name}: not a usable ONNX file (it looks at nothing)")
+            self.input_shape: list[int | str | None] = [
+                None if side.is_dynamic else side.get_length() for side in network.inputs[0].partial_shape
+            ]
             self.output_names: list[str] = [output.any_name for output in network.outputs]
             # On processors with large registers, OpenVINO gives the thread that loads it a signal stack on which
             # Python's handlers have no room, and a signal would be a crash. So it is loaded by a thread that ends.
@@ -59,6 +63,7 @@ class OpenVinoSession:
         """Run the network on one batch [n, c, h, w]; the results are the caller's own.
 
         Raises:
+            OutOfMemoryError: a smaller batch may fit.
             ModelError: it has no such output, or the batch does not fit.
         """
         missing = set(outputs) - set(self.output_names)
@@ -71,7 +76,7 @@ class OpenVinoSession:
             results = self._request.infer({0: batch}, share_inputs=True, share_outputs=False)
             return [results[name] for name in outputs]
         except Exception as error:
-            raise ModelError(f"{self.name}: inference failed ({' '.join(str(error).split())[:160]})") from error
+            raise run_error(self.name, error) from error
 
 
 def _network(model_bytes: bytes) -> Any:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from components.detection.detector import checked
 from components.detection.onnx_runtime import Device
-from components.detection.runtime import Runtime, runtime_for
+from components.detection.runtime import Runtime, Sharing, runtime_for
 from components.detections import CLASS_NAMES, Detections, clip
 from components.imaging.reading import Pixels
 
@@ -24,14 +24,20 @@ class Street:
         device: where it runs.
         name: under which the settings know it.
         runtime: what runs it, if that is not to be chosen here.
+        sharing: with other threads.
     """
 
     def __init__(
-        self, model_bytes: bytes, device: Device = "cpu", name: str = "street", runtime: Runtime | None = None
+        self,
+        model_bytes: bytes,
+        device: Device = "cpu",
+        name: str = "street",
+        runtime: Runtime | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
         self.name = name
         self.class_ids = tuple(range(len(CLASS_NAMES)))
-        self._runtime = runtime or runtime_for(name, model_bytes, device)
+        self._runtime = runtime or runtime_for(name, model_bytes, device, sharing=sharing)
 
     def detect(self, pixels: Pixels, threshold: float) -> Detections:
         """Find faces and plates; see `Detector.detect`. The picture is padded at its right and bottom, never scaled.

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.detection.detector import checked
-from components.detection.onnx_runtime import Device, Session
+from components.detection.onnx_runtime import Device
 from components.detection.proposal_features import Features, features, rows_of
+from components.detection.runtime import Sharing, session_for
 from components.detections import CLASS_NAMES, Detections
 from components.errors import ModelError
 from components.imaging.reading import Pixels
@@ -23,11 +24,15 @@ class Verifier:
         model_bytes: the verified file.
         device: where it runs.
         name: for error messages.
+        sharing: with other threads.
     """
 
-    def __init__(self, model_bytes: bytes, device: Device = "cpu", name: str = "verifier") -> None:
+    def __init__(
+        self, model_bytes: bytes, device: Device = "cpu", name: str = "verifier", sharing: Sharing | None = None
+    ) -> None:
         self.name = name
-        self._session = Session(name, model_bytes, device)
+        shared = sharing and sharing.of(rows=_BATCH)
+        self._session = session_for(name, model_bytes, device, sharing=shared)
 
     def verify(self, pixels: Pixels, proposals: Detections, wraps: bool = False) -> NDArray[np.float32]:
         """How sure it is that each proposal is an object of its class.

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.detection.detector import checked
-from components.detection.onnx_runtime import Device, Session
+from components.detection.onnx_runtime import Device
+from components.detection.runtime import Sharing, session_for
 from components.detections import Boxes, Detections, clip
 from components.imaging.reading import Pixels
 
@@ -29,12 +30,20 @@ class YoloV8:
         class_id: what it finds.
         device: where it runs.
         name: under which `detection.tile_px` knows it.
+        sharing: with other threads.
     """
 
-    def __init__(self, model_bytes: bytes, class_id: int, device: Device = "cpu", name: str = "platedet") -> None:
+    def __init__(
+        self,
+        model_bytes: bytes,
+        class_id: int,
+        device: Device = "cpu",
+        name: str = "platedet",
+        sharing: Sharing | None = None,
+    ) -> None:
         self.name = name
         self.class_ids = (class_id,)
-        self._session = Session(name, model_bytes, device)
+        self._session = session_for(name, model_bytes, device, sharing=sharing)
 
     def detect(self, pixels: Pixels, threshold: float) -> Detections:
         """Find plates; see `Detector.detect`. Pictures of any size are fitted into the network's square."""
@@ -60,13 +69,21 @@ class YoloV8Levels:
         class_id: what it finds.
         device: where it runs.
         name: under which `detection.tile_px` knows it.
+        sharing: with other threads.
     """
 
-    def __init__(self, model_bytes: bytes, class_id: int, device: Device = "cpu", name: str = "platedet") -> None:
+    def __init__(
+        self,
+        model_bytes: bytes,
+        class_id: int,
+        device: Device = "cpu",
+        name: str = "platedet",
+        sharing: Sharing | None = None,
+    ) -> None:
         self.name = name
         self.class_ids = (class_id,)
-        size = {"images": (1, 3, "h", "w")}
-        self._session = Session(name, model_bytes, device, free_inputs=size, outputs=tuple(_LEVELS))
+        free = {"images": ("n", 3, "h", "w")}
+        self._session = session_for(name, model_bytes, device, free, tuple(_LEVELS), sharing)
 
     def detect(self, pixels: Pixels, threshold: float) -> Detections:
         """Find plates; see `Detector.detect`. The picture is padded, never scaled."""

@@ -23,6 +23,7 @@ from components.settings.dataset import Dataset, LabelledSet
 from components.settings.detection import Detection, Panorama, PerClass, PixelsPerClass, SafetyCheck, Scales
 from components.settings.drift import Drift, LeastDistance
 from components.settings.gate import SLICES, Gate, Gates, Metric, bound_of
+from components.settings.gpu import Gpu
 from components.settings.labelling import Budgets, Labelling
 from components.settings.monitoring import Monitoring
 from components.settings.policies import Box, ExemptionLimits, Policies, PolicyRule
@@ -68,6 +69,7 @@ __all__ = [
     "Frozen",
     "Gate",
     "Gates",
+    "Gpu",
     "LabelledSet",
     "Labelling",
     "LeastDistance",
@@ -110,11 +112,11 @@ __all__ = [
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
-# They decide which model there is, who is served, or what becomes of videos, which have no manifest; not what a model
-# and a region do to a picture: a manifest names the model's version beside them.
+# They decide which model there is, who is served, how fast a machine is, or what becomes of videos, which have no
+# manifest; not what a model and a region do to a picture: a manifest names the model's version beside them.
 _OF_TRAINING = {
     "training", "verifier", "optimisation", "sweep", "profiles", "dataset", "labelling", "gate", "retraining",
-    "shadow", "backfill", "drift", "monitoring", "video", "service", "reports", "capacity",
+    "shadow", "backfill", "drift", "monitoring", "video", "service", "reports", "capacity", "gpu",
 }  # fmt: skip
 
 
@@ -130,6 +132,7 @@ class Params(Frozen):
     verification: Verification
     detection: Detection
     batch: Batch
+    gpu: Gpu
     training: Training
     verifier: VerifierTraining
     optimisation: Optimisation

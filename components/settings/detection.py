@@ -87,6 +87,7 @@ class Detection(Frozen):
 
     proposal_threshold: Share
     merge_iou: Annotated[float, Field(gt=0, le=1)]
+    gpu_precision: Literal["file", "float32", "float16"]
     scales: Scales
     safety_check: SafetyCheck
     tile_px: dict[str, Annotated[int, Field(ge=64)]]

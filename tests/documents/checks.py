@@ -15,6 +15,7 @@ import yaml
 
 from components.settings import PROJECT_ROOT
 from flows.cli import app
+from flows.gpu_slots import LIMIT
 
 UsageError = typer.BadParameter.__mro__[1]  # typer's own copy of click has no public name for it
 
@@ -22,6 +23,7 @@ _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 # Said before a command, and not what it does.
 _PACKAGES = {"benchmarks", "components", "flows"}
 _UNITS_OF_OTHERS = {"prometheus"}
+_OF_PREFECT = {("deployment", "run"), ("gcl", "create")}
 _BEFORE = {"sudo": {"-u": 1}, "taskset": {"-c": 1}}
 
 
@@ -56,7 +58,7 @@ def check(words: tuple[str, ...]) -> bool:
         "prefect": prefect,
     }  # fmt: skip
     checked = known.get(Path(program).name)
-    if checked is None or (Path(program).name == "prefect" and arguments[:2] != ["deployment", "run"]):
+    if checked is None or (Path(program).name == "prefect" and tuple(arguments[:2]) not in _OF_PREFECT):
         return False
     return checked(arguments) is not False
 
@@ -159,7 +161,11 @@ def systemctl(arguments: list[str]) -> None:
 
 
 def prefect(arguments: list[str]) -> None:
-    """The deployment stands in prefect.yaml, and its flow has the parameters."""
+    """The deployment stands in prefect.yaml, and its flow has the parameters; a limit is one that the flows ask for."""
+    if arguments[0] == "gcl":
+        if arguments[2:4] != [LIMIT, "--limit"] or not "".join(arguments[4:]).isdigit():
+            raise WrongCommandError(f"no flow takes slots of {arguments[2]}, or it has no number of them")
+        return
     flow_name, _, deployment = arguments[2].partition("/")
     known = yaml.safe_load((PROJECT_ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
     for one in known:

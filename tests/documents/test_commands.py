@@ -51,6 +51,7 @@ UNCHECKED = {
     ): "needs Prometheus; tests/servers/test_monitoring.py checks the file with it",
     ("docs/operate.md", "export "): _OF_THE_SHELL,
     ("docs/operate.md", ".cache/uv/bin/uv pip install "): "changes the environment",
+    ("docs/operate.md", ".cache/uv/bin/uv pip uninstall "): "changes the environment",
     ("docs/operate.md", ".venv/bin/ray start"): "another project's command; needs the extra `ray`",
     ("docs/service.md", "curl "): "another project's command; tests/servers/test_service.py sends the same request",
 }
@@ -112,6 +113,8 @@ def test_every_command_in_a_sentence_exists() -> None:
         "sudo systemctl start streetveil-nothing",
         "prefect deployment run daily-blur/hourly",
         "prefect deployment run daily-blur/nightly --param night=1",
+        "prefect gcl create streetveil-gpus --limit 1",
+        "prefect gcl create streetveil-gpu --limit all",
     ],
 )
 def test_a_wrong_command_is_found(wrong: str) -> None:

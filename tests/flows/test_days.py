@@ -85,8 +85,9 @@ def night(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[_Task, Callabl
         monkeypatch.setattr(module, "blur_shard", task)
         monkeypatch.setattr(module, "wait", lambda futures: None)
         monkeypatch.setattr(module, "open_engine", lambda *_: nullcontext())
+        run = SimpleNamespace(order=SimpleNamespace(device="cpu"))
         plan = SimpleNamespace(images_left=1000, shards=(Shard(str(i), ()) for i in range(1000)))
-        return task, lambda: module._blur_shards(SimpleNamespace(order=None), plan, None, "local", 1)
+        return task, lambda: module._blur_shards(run, plan, None, "local", 1)
 
     return make
 

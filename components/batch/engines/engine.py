@@ -21,17 +21,27 @@ Answer = TypeVar("Answer")
 
 
 class Failure(Enum):
-    """Why a worker gave no answer."""
+    """Why a worker gave no answer.
+
+    IN_COMPANY: it died, was stopped or lacked memory while other calls were in its hands too. Whose fault that was
+    nobody knows, so it is nobody's.
+    """
 
     DIED = "died"
     TIMED_OUT = "timed out"
+    IN_COMPANY = "in company"
 
 
 class Pool(Protocol):
     """Worker processes that were each prepared by `start_worker`. Several threads may use it at the same time."""
 
     def answers(
-        self, function: Callable[..., Answer], calls: Sequence[tuple[object, ...]], timeout_s: float, deadline_s: float
+        self,
+        function: Callable[..., Answer],
+        calls: Sequence[tuple[object, ...]],
+        timeout_s: float,
+        deadline_s: float,
+        is_alone: bool = False,
     ) -> Iterator[tuple[int, Answer | Failure | Exception]]:
         """Call a function in the workers, once for each set of arguments, however often workers die.
 
@@ -40,6 +50,8 @@ class Pool(Protocol):
             calls: the arguments of each call.
             timeout_s: after which a worker that is at a call is stopped.
             deadline_s: of `time.monotonic`; what is not done by then is given up.
+            is_alone: no other call, whoever asked for it, is in a worker's hands together with one of these; so none of
+                them fails `IN_COMPANY`.
 
         Yields:
             The number of each call, in any order, with its answer, with what it raised, or with why there is none.
@@ -97,7 +109,7 @@ class Engine:
         while later:
             again: list[ImageRef] = []
             for image in later:
-                for row in self._work([image], journal, again, deadline_s):
+                for row in self._work([image], journal, again, deadline_s, is_alone=True):
                     rows.append(row)
                     on_row(row)
             later = again
@@ -118,8 +130,14 @@ class Engine:
         """
         asked = list(rows)
         timeout_s = self.order.params.batch.image_timeout_s
+        again: list[ImageRow] = []
         for number, answer in self.pool.answers(look, [(row,) for row in asked], timeout_s, float("inf")):
-            yield asked[number], _answer_or_fault(answer)
+            if answer is Failure.IN_COMPANY:
+                again.append(asked[number])
+            else:
+                yield asked[number], _answer_or_fault(answer)
+        for number, answer in self.pool.answers(look, [(row,) for row in again], timeout_s, float("inf"), True):
+            yield again[number], _answer_or_fault(answer)
 
     def _is_kept(self, row: ImageRow | None, image: ImageRef) -> bool:
         """Whether a journal row is what this run would write: same file, same model and rules, output in place."""
@@ -128,17 +146,27 @@ class Engine:
         return row.output_sha256 is None or self.order.destination.exists(image.path)
 
     def _work(
-        self, images: list[ImageRef], journal: Journal, crashed: list[ImageRef], deadline_s: float
+        self,
+        images: list[ImageRef],
+        journal: Journal,
+        crashed: list[ImageRef],
+        deadline_s: float,
+        is_alone: bool = False,
     ) -> Iterator[ImageRow]:
         """Rows as they are ready; images whose worker died go to `crashed`, until their attempts are used up."""
         batch = self.order.params.batch
-        calls = [(journal.shard_id, image) for image in images]
+        calls = [(journal.shard_id, image, is_alone) for image in images]
         error: Exception | None = None
         try:
-            for number, answer in self.pool.answers(work, calls, batch.image_timeout_s, deadline_s):
+            for number, answer in self.pool.answers(work, calls, batch.image_timeout_s, deadline_s, is_alone):
                 image = images[number]
                 if isinstance(answer, ImageRow):
                     yield answer
+                elif answer is Failure.IN_COMPANY:
+                    if (row := _forgiven(journal, image)) is not None:
+                        yield row
+                    else:
+                        crashed.append(image)
                 elif isinstance(answer, Exception):
                     error = error or answer
                 elif answer is Failure.TIMED_OUT and image.path in journal.attempts():
@@ -163,6 +191,14 @@ class Engine:
         return row
 
 
+def _forgiven(journal: Journal, image: ImageRef) -> ImageRow | None:
+    """Take back an attempt that came to no end through no known fault of the image; its row if it had come to one."""
+    attempts, row = journal.of(image.path)
+    if row is None and attempts:
+        journal.take_back(image.path, attempts)
+    return row
+
+
 def _answer_or_fault(answer: Answer | Failure | Exception) -> Answer | ImageFault:
     if isinstance(answer, MemoryError):
         return ImageFault(Reason.OUT_OF_MEMORY, "needs more than batch.worker_memory_mib; raise it")
@@ -172,6 +208,6 @@ def _answer_or_fault(answer: Answer | Failure | Exception) -> Answer | ImageFaul
         raise answer
     if answer is Failure.TIMED_OUT:
         return ImageFault(Reason.TIMEOUT, "not done within batch.image_timeout_s; the file may be hostile")
-    if answer is Failure.DIED:
+    if isinstance(answer, Failure):
         return crash_fault(1)
     return answer

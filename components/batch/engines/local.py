@@ -25,9 +25,14 @@ class LocalPool:
     processes: ProcessPool
 
     def answers(
-        self, function: Callable[..., Answer], calls: Sequence[tuple[object, ...]], timeout_s: float, deadline_s: float
+        self,
+        function: Callable[..., Answer],
+        calls: Sequence[tuple[object, ...]],
+        timeout_s: float,
+        deadline_s: float,
+        is_alone: bool = False,
     ) -> Iterator[tuple[int, Answer | Failure | Exception]]:
-        """See `Pool.answers`."""
+        """See `Pool.answers`: a process has one call at a time, so each is alone."""
         futures: dict[Future[Answer], int] = {
             self.processes.schedule(function, args=call, timeout=timeout_s): number for number, call in enumerate(calls)
         }

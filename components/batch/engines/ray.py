@@ -66,9 +66,14 @@ class RayPool:
     idle: queue.Queue[tuple[Any, Any]]
 
     def answers(
-        self, function: Callable[..., Answer], calls: Sequence[tuple[object, ...]], timeout_s: float, deadline_s: float
+        self,
+        function: Callable[..., Answer],
+        calls: Sequence[tuple[object, ...]],
+        timeout_s: float,
+        deadline_s: float,
+        is_alone: bool = False,
     ) -> Iterator[tuple[int, Answer | Failure | Exception]]:
-        """See `Pool.answers`."""
+        """See `Pool.answers`: an actor has one call at a time, so each is alone."""
         left = deque(enumerate(calls))
         in_hand: dict[Any, _InHand] = {}
         try:
