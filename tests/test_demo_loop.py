@@ -5,7 +5,7 @@ from __future__ import annotations
 import yaml
 
 from components.settings import PROJECT_ROOT, Params
-from flows.demo_loop import small_chain, small_params
+from flows.demo_project import small_chain, small_params
 
 
 def test_the_demo_has_valid_settings_of_its_own_and_a_shorter_chain() -> None:
