@@ -1,6 +1,6 @@
 """`make demo-loop`: the whole monthly loop in a project of its own, with a scripted labeller.
 
-python -m flows.demo_loop [--data FOLDER [--labels sound|broken] [--pictures N] [--epochs N]]
+python -m flows.demo_loop [--data FOLDER [--labels sound|broken] [--pictures N] [--test-pictures N] [--epochs N]]
 
 Without a folder, on rendered pictures, in minutes: it ends at a candidate that waits for its review, and its figures
 mean nothing. With a folder of real labelled pictures (the sets of `dataset` in params.yaml), in most of an hour, judged
@@ -57,18 +57,19 @@ def _arguments() -> Real | None:
     parser.add_argument("--data", type=Path, help="a folder of real labelled pictures")
     parser.add_argument("--labels", choices=("sound", "broken"), default="sound")
     parser.add_argument("--pictures", type=int, default=400, help="labelled before, beside the test part")
+    parser.add_argument("--test-pictures", type=int, help="of the test part; all by default")
     parser.add_argument("--epochs", type=int, default=1, help="of stage 1")
     given = parser.parse_args()
     if given.data is None:
         return None
-    return Real(given.data.absolute(), given.pictures, given.epochs, given.labels == "broken")
+    return Real(given.data.absolute(), given.pictures, given.test_pictures, given.epochs, given.labels == "broken")
 
 
 def _told(month: Month, real: Real) -> str:
     state = "all of them slipped, but for the test part's" if real.broken else "all of them sound"
     return (
-        f"{month.begun_with} labelled pictures to begin with, {month.tested_on} in the frozen test part, {month.day} "
-        f"in a day that nobody has labelled yet; labels: {state}"
+        f"{month.begun_with} labelled pictures to begin with, {month.tested_on[0]} of {month.tested_on[1]} in the test "
+        f"part, {month.day} in a day that nobody has labelled yet; labels: {state}"
     )
 
 
@@ -80,7 +81,8 @@ def run_inside() -> int:
     """
     console, known = Console(), answers()
     with prefect_server(Path(os.environ[_INSIDE])) as api:
-        os.environ.update(PREFECT_API_URL=api, PREFECT_LOGGING_LEVEL="WARNING")
+        # The run's page gets all lines, the terminal only warnings.
+        os.environ.update(PREFECT_API_URL=api, PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="WARNING")
         from flows.daily_blur import daily_blur  # Prefect reads its settings when it is imported
         from flows.monthly_retraining import monthly_retraining
 

@@ -31,12 +31,14 @@ class Real:
     Attributes:
         folder: with the sets of `dataset` in params.yaml.
         pictures: to begin with, beside the test part and the day's.
+        tested: of the test part, at most; None for all.
         epochs: of stage 1.
         broken: all labels that are learnt from have slipped.
     """
 
     folder: Path
     pictures: int
+    tested: int | None
     epochs: int
     broken: bool
 
@@ -130,7 +132,7 @@ def _lay_out(real: Real) -> Month:
     dataset = load_params().dataset.model_copy(update={"folder": _FOLDER})
     day = PROJECT / load_params().daily.source.format(day=DAY.isoformat())
     day.mkdir(parents=True)
-    return write_month(dataset, PROJECT, day, PROJECT / _ANSWERS, real.pictures, real.broken)
+    return write_month(dataset, PROJECT, day, PROJECT / _ANSWERS, real.pictures, real.tested, real.broken)
 
 
 def _clear(project: Path) -> None:

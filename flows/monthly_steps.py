@@ -194,7 +194,7 @@ def find_drift(loop: Loop) -> Result:
 
 def judge(loop: Loop) -> Result:
     """The gate's word on the new model."""
-    verdict = _verdict(loop)
+    verdict = verdict_of(loop)
     return {"overall": verdict.overall.value, "passed": verdict.passed, "reasons": list(verdict.reasons)}
 
 
@@ -203,7 +203,7 @@ def register(loop: Loop) -> Result:
     data = (loop.journal.result("labels") or {})["data_revision"]
     provenance = review.Provenance(data_revision=data, git_revision=code_revision(), params_sha256=loop.params.sha256())
     version = review.register_challenger(
-        loop.registry, loop.trained(loop.chain), _verdict(loop), provenance, loop.evaluation / PAGE, loop.journal.key
+        loop.registry, loop.trained(loop.chain), verdict_of(loop), provenance, loop.evaluation / PAGE, loop.journal.key
     )
     return {"version": version}
 
@@ -255,6 +255,11 @@ def version_of(loop: Loop) -> str:
     return str((loop.journal.result("register") or {})["version"])
 
 
+def verdict_of(loop: Loop) -> Verdict:
+    """The gate's word on what the loop has made."""
+    return Verdict.from_json((loop.evaluation / VERDICT).read_text(encoding="utf-8"))
+
+
 def _forget_another_champion(loop: Loop) -> None:
     """What was measured beside a champion that is none any more is measured again."""
     kept = loop.journal.result("evaluate")
@@ -264,10 +269,6 @@ def _forget_another_champion(loop: Loop) -> None:
 
 def _snapshot(loop: Loop) -> str:
     return versions.snapshot(sets(loop.params.labelling, loop.project), loop.project)
-
-
-def _verdict(loop: Loop) -> Verdict:
-    return Verdict.from_json((loop.evaluation / VERDICT).read_text(encoding="utf-8"))
 
 
 def _missed_more_often(told: dict[str, Any]) -> Iterable[str]:

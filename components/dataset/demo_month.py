@@ -1,7 +1,7 @@
 """A month on real labelled pictures: a few of a folder's labels to begin with, and a day that nobody has labelled yet.
 
 The day's pictures are those of which people have once labelled everything, none of them of the test part. Their labels
-are put aside: they are what a scripted labeller answers. The test part stays as it is.
+are put aside: they are what a scripted labeller answers. The labels of the test part stay as they are.
 """
 
 from __future__ import annotations
@@ -29,19 +29,20 @@ class Month:
     Attributes:
         sets: with the labels of before; paths start at the project's folder.
         begun_with: pictures to train and to choose on.
-        tested_on: pictures of the test part, which are all that there are.
+        tested_on: pictures of the test part that are looked at, and of how many.
         day: pictures of the day.
     """
 
     sets: tuple[LabelledSet, ...]
     begun_with: int
-    tested_on: int
+    tested_on: tuple[int, int]
     day: int
 
 
 def write_month(
-    dataset: Dataset, project: Path, day: Path, answers: Path, most: int, slipped_labels: bool = False
-) -> Month:
+    dataset: Dataset, project: Path, day: Path, answers: Path, most: int, most_tested: int | None = None,
+    slipped_labels: bool = False,
+) -> Month:  # fmt: skip
     """Lay out the labels of before, the day's pictures, and what the labeller will say of them.
 
     Args:
@@ -50,6 +51,7 @@ def write_month(
         day: gets the day's pictures.
         answers: the `labels.json` of the labeller; paths start in `day`.
         most: so many pictures to begin with at most, beside the test part.
+        most_tested: of the test part, so many pictures at most, by chance; None for all.
         slipped_labels: all boxes but the test part's lie half a picture beside their objects, and claim to be complete.
 
     Raises:
@@ -67,9 +69,10 @@ def write_month(
     before = sorted((image for image in learnt if image.path not in chosen), key=_by_chance)[:most]
     change = slipped if slipped_labels else lambda image: image
     write_labels(answers, [change(_of_day(image, project, day)) for image in of_day])
-    known = {image.path: image for image in (*parts["test"], *map(change, before))}
+    tested = sorted(parts["test"], key=_by_chance)[:most_tested]
+    known = {image.path: image for image in (*tested, *map(change, before))}
     sets = tuple(_cut(one, known, dataset, project) for one in dataset.sets)
-    return Month(sets, len(before), len(parts["test"]), len(of_day))
+    return Month(sets, len(before), (len(tested), len(parts["test"])), len(of_day))
 
 
 def slipped(image: LabelledImage) -> LabelledImage:

@@ -128,7 +128,12 @@ class Verdict:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why it is not passed, a sentence for each row; what failed comes first."""
-        return tuple(reason_text(row) for outcome in _GRAVEST_FIRST[:-1] for row in self.rows if row.outcome is outcome)
+        return tuple(reason_text(row) for row in self.gravest_first if row.outcome is not Outcome.PASSED)
+
+    @property
+    def gravest_first(self) -> tuple[Requirement, ...]:
+        """The rows that failed, then those that could not be decided, then the others."""
+        return tuple(sorted(self.rows, key=lambda row: _GRAVEST_FIRST.index(row.outcome)))
 
     def with_outcome(self, *outcomes: Outcome) -> tuple[Requirement, ...]:
         """The rows that have come to one of some outcomes."""
