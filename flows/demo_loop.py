@@ -85,6 +85,7 @@ def run_inside() -> int:
         os.environ.update(PREFECT_API_URL=api, PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="WARNING")
         from flows.daily_blur import daily_blur  # Prefect reads its settings when it is imported
         from flows.monthly_retraining import monthly_retraining
+        from flows.monthly_steps import STOPPED
 
         registry = Registry.of(load_params().registry.model_name)
         if not known:
@@ -98,7 +99,7 @@ def run_inside() -> int:
         console.print("The monthly loop: sample, labels, chain, evaluation, gate …")
         outcome = monthly_retraining(shadow_wait_days=0, review_wait_days=_REVIEW_WAIT_DAYS if known else 0)
         console.print(f"[bold]The loop: {outcome}.[/]")
-        if not known:
+        if not known and outcome != STOPPED:
             console.print("The next night, with the candidate in its shadow …")
             daily_blur(day=DAY + timedelta(days=1))
     return _show(console, registry, bool(known))
@@ -111,11 +112,11 @@ def _show(console: Console, registry: Registry, is_real: bool) -> int:
 
     candidate = reviewed(registry)[0]
     review.show(candidate.version)
-    waits = candidate.review_status == Status.PENDING
     if not is_real:
         console.print("Minutes on rendered pictures teach less than the gate asks for, and it says so.")
+    waits = candidate.review_status == Status.PENDING
     told = [
-        f"[bold]Version {candidate.version} of {registry.name} waits for its review[/] (docs/review.md)",
+        f"[bold]Version {candidate.version} of {registry.name} waits for its review[/] (docs/review.md):",
         f"  STREETVEIL_PARAMS=data/demo_loop/params.yaml streetveil review show {candidate.version}",
     ]
     told = [

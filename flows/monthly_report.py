@@ -19,7 +19,7 @@ _IN_SHORT: dict[str, Callable[[Result], str]] = {
     "labels": lambda result: result["difference"].partition("\n")[0],
     "chain": lambda result: f"{len(result['networks'])} networks",
     "evaluate": lambda result: f"on {result['test_images']} test pictures, beside version {result['champion']}",
-    "bias": lambda result: f"{len(result['missed_more_often'])} groups are missed more often",
+    "bias": lambda result: f"{_groups(len(result['missed_more_often']))} missed more often",
     "drift": lambda result: f"drift: {result['level']}",
     "gate": lambda result: f"the gate: {result['overall']}",
     "register": lambda result: f"version {result['version']} is @challenger",
@@ -93,6 +93,10 @@ def _replace(artifact: UUID, text: str, words: str) -> None:
 
     with get_client(sync_client=True) as client:
         client.update_artifact(artifact, ArtifactUpdate(data=text, description=words))
+
+
+def _groups(number: int) -> str:
+    return {0: "no group is", 1: "1 group is"}.get(number, f"{number} groups are")
 
 
 def _shown(value: Any) -> str:
