@@ -10,7 +10,7 @@ from tests.registry.verdicts import verdict
 
 
 def test_the_outcome_says_which_version_what_is_wrong_with_it_and_where_to_look() -> None:
-    """The word, the version, the sentence of the gate, what failed before what passed, and the command to look closer."""
+    """The word, the version, the sentence of the gate, what failed before what passed, and where to look closer."""
     judged = verdict(recall=0.95, fpr=0.3)
     text = outcome_markdown("2026-12-01-ab", "stopped by the gate", "4", judged, Path("data/loops/report.html"))
     assert text.startswith("# Loop 2026-12-01-ab: stopped by the gate\n")
