@@ -20,8 +20,9 @@ from components.evaluation.report.files import PAGE
 from components.loop_journal import LoopJournal, Result, open_loop
 from components.registry.models import Registry
 from components.settings import PROJECT_ROOT, Params, load_params
+from flows.monthly_loop import Loop, verdict_of, version_of
 from flows.monthly_report import chain_lines, outcome_markdown, step_line, step_markdown
-from flows.monthly_steps import Loop, run_loop, verdict_of, version_of
+from flows.monthly_steps import run_loop
 from flows.monthly_waits import begin_wait, is_over
 
 _GRACE_S = 30 * 24 * 3600  # a suspended run that nobody wakes is not failed by Prefect before that

@@ -20,7 +20,8 @@ from components.registry import review
 from components.registry.entries import entries, entry_of
 from components.registry.models import CHAMPION, PREVIOUS
 from components.settings import PROJECT_ROOT, Params
-from flows.monthly_steps import PROMOTED, STOPPED, Loop, run_loop
+from flows.monthly_loop import Loop
+from flows.monthly_steps import PROMOTED, STOPPED, run_loop
 from flows.monthly_waits import begin_wait, is_over
 from tests.toy_project import Project, label, make_project, moved
 
