@@ -16,7 +16,7 @@ from components.dataset.labelling.exports import export
 from components.dataset.labelling.import_ import import_labels
 from components.dataset.labelling.sample import read_sample
 from components.dataset.labels import LabelledImage
-from components.evaluation.gate import Overall
+from components.evaluation.verdict import Overall
 from components.registry.models import Registry
 from components.registry.review import approve, pending
 from components.settings import load_params

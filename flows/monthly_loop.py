@@ -9,8 +9,8 @@ from pathlib import Path
 from components.batch.storage import STATE_FOLDER
 from components.dataset.labelling import desk
 from components.detection.bundle import ModelFile
-from components.evaluation.gate import Verdict
 from components.evaluation.report.files import VERDICT
+from components.evaluation.verdict import Verdict
 from components.loop_journal import LoopJournal
 from components.registry.models import Registry
 from components.settings import Params

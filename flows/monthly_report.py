@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
-from components.evaluation.gate import Verdict
 from components.evaluation.gate_text import verdict_markdown
+from components.evaluation.verdict import Verdict
 from components.loop_journal import Result
 
 _STAGE = "Running stage '"

@@ -19,9 +19,9 @@ from components.dataset.labelling import desk, sampling
 from components.dataset.labelling.labelled import sets
 from components.evaluation.bias import bias
 from components.evaluation.evaluate import of_export
-from components.evaluation.gate import Overall
 from components.evaluation.report.files import PAGE
 from components.evaluation.slices import MORE_OFTEN
+from components.evaluation.verdict import Overall
 from components.loop_journal import Result
 from components.monitoring.distributions import DayProfile
 from components.monitoring.drift import compare as compare_days

@@ -9,7 +9,7 @@ from components.evaluation.slices import OF_PEOPLE
 from components.settings import Gate, Metric
 
 if TYPE_CHECKING:
-    from components.evaluation.gate import Requirement, Verdict
+    from components.evaluation.verdict import Requirement, Verdict
 
 RECALL, FALSE_BLUR, PEOPLE = "How much is hidden", "What is hidden without need", "Gaps between groups of people"
 _WORST, _GAPS, _SAFETY = "Where least is hidden", "Gaps between slices", "What it is worth in use"
