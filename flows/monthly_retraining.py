@@ -79,9 +79,13 @@ def monthly_retraining(
 
 
 def _show(loop: Loop, outcome: str) -> None:
-    """Put what the loop has come to on the run's page, above its steps."""
-    text = outcome_markdown(loop.journal.key, outcome, version_of(loop), verdict_of(loop), loop.evaluation / PAGE)
-    create_markdown_artifact(text, "monthly-outcome", f"version {version_of(loop)}: {outcome}")
+    """Put what the loop has come to on the run's page, above its steps. The loop is over: nothing may fail it now."""
+    try:
+        version, report = version_of(loop), loop.evaluation / PAGE
+        text = outcome_markdown(loop.journal.key, outcome, version, verdict_of(loop), report)
+        create_markdown_artifact(text, "monthly-outcome", f"version {version}: {outcome}")
+    except Exception:
+        get_run_logger().exception("the loop is done, and what it came to is not on the page")
 
 
 def loop_of(journal: LoopJournal, params: Params) -> Loop:
