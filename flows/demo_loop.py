@@ -66,7 +66,7 @@ def _arguments() -> Real | None:
 
 
 def _told(month: Month, real: Real) -> str:
-    state = "all of them slipped, but for the test part's" if real.broken else "all of them sound"
+    state = "all without the faces, but for the test part's" if real.broken else "all of them sound"
     return (
         f"{month.begun_with} labelled pictures to begin with, {month.tested_on[0]} of {month.tested_on[1]} in the test "
         f"part, {month.day} in a day that nobody has labelled yet; labels: {state}"

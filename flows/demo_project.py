@@ -33,7 +33,7 @@ class Real:
         pictures: to begin with, beside the test part and the day's.
         tested: of the test part, at most; None for all.
         epochs: of stage 1.
-        broken: all labels that are learnt from have slipped.
+        broken: all labels that are learnt from lack the faces.
     """
 
     folder: Path

@@ -11,11 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from components.dataset.annotation import Size
 from components.dataset.formats.labelled_set import read_set
 from components.dataset.labels import LabelledImage, read_labels, write_labels
 from components.dataset.prepare import prepare
-from components.detections import CLASS_NAMES, Boxes
+from components.detections import CLASS_IDS, CLASS_NAMES
 from components.errors import StreetveilError
 from components.settings import Dataset, LabelledSet
 
@@ -41,7 +40,7 @@ class Month:
 
 def write_month(
     dataset: Dataset, project: Path, day: Path, answers: Path, most: int, most_tested: int | None = None,
-    slipped_labels: bool = False,
+    broken: bool = False,
 ) -> Month:  # fmt: skip
     """Lay out the labels of before, the day's pictures, and what the labeller will say of them.
 
@@ -52,7 +51,7 @@ def write_month(
         answers: the `labels.json` of the labeller; paths start in `day`.
         most: so many pictures to begin with at most, beside the test part.
         most_tested: of the test part, so many pictures at most, by chance; None for all.
-        slipped_labels: all boxes but the test part's lie half a picture beside their objects, and claim to be complete.
+        broken: but for the test part, all labels are `faceless`.
 
     Raises:
         StreetveilError: labels are broken, or of no picture but tested ones people have labelled everything.
@@ -67,7 +66,7 @@ def write_month(
         )
     chosen = {image.path for image in of_day}
     before = sorted((image for image in learnt if image.path not in chosen), key=_by_chance)[:most]
-    change = slipped if slipped_labels else lambda image: image
+    change = faceless if broken else lambda image: image
     write_labels(answers, [change(_of_day(image, project, day)) for image in of_day])
     tested = sorted(parts["test"], key=_by_chance)[:most_tested]
     known = {image.path: image for image in (*tested, *map(change, before))}
@@ -75,10 +74,11 @@ def write_month(
     return Month(sets, len(before), (len(tested), len(parts["test"])), len(of_day))
 
 
-def slipped(image: LabelledImage) -> LabelledImage:
-    """A picture's labels as if they were another one's: each box half a picture aside, and all said to be there."""
-    objects = replace(image.objects, xyxy=_aside(image.objects.xyxy, (image.width, image.height)))
-    return replace(image, objects=objects, exhaustive=frozenset(CLASS_NAMES))
+def faceless(image: LabelledImage) -> LabelledImage:
+    """A picture's labels as of somebody who has forgotten the faces, and calls the picture complete all the same."""
+    kept = image.objects.class_id != CLASS_IDS["face"]
+    marks = tuple(mark for mark, stays in zip(image.marks, kept, strict=True) if stays) if image.marks else ()
+    return replace(image, objects=image.objects.select(kept), marks=marks, exhaustive=frozenset(CLASS_NAMES))
 
 
 def _parts(dataset: Dataset, project: Path) -> dict[str, list[LabelledImage]]:
@@ -116,14 +116,3 @@ def _within(folder: str, images: Iterable[LabelledImage], known: dict[str, Label
         replace(known[image.path], path=Path(image.path).relative_to(folder).as_posix(), attributes=image.attributes)
         for image in images
     ]
-
-
-def _aside(boxes: Boxes, size: Size) -> Boxes:
-    """Boxes [n, 4] half a picture [width, height px] further, within it and as large as before."""
-    moved = boxes.copy()
-    for axis, side in enumerate(size):
-        low, high = boxes[:, axis], boxes[:, axis + 2]
-        left = ((low + high) / 2 >= side / 2).astype(boxes.dtype)
-        start = (low + side / 2 - left * side).clip(0, side - (high - low))
-        moved[:, axis], moved[:, axis + 2] = start, start + (high - low)
-    return moved
