@@ -28,6 +28,7 @@ from components.errors import StreetveilError
 _LABELS = "labels.json"
 _STAGE = re.compile(r"(?:Running stage|Stage) '([^']+)'|failed to reproduce '([^']+)'")
 _SHOWN_LINES = 5  # of DVC's last words, in an error
+_WHERE = re.compile(r'[\^~]+$|File "|raise |Traceback |During handling')  # of a stage's error, which says the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +235,7 @@ def _dvc(arguments: Sequence[str], project: Path, on_line: Callable[[str], None]
             for line in _lines(process):
                 found = _STAGE.search(line)
                 stage = (found[1] or found[2]) if found else stage
-                last = [*last, line][-_SHOWN_LINES:]
+                last = last if _WHERE.match(line) else [*last, line][-_SHOWN_LINES:]
                 if on_line is not None:
                     on_line(line)
         except BaseException:  # whoever listens has failed or was stopped: the chain stops too

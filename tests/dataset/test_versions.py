@@ -37,6 +37,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "data" / "set").mkdir(parents=True)
     write_labels(folder / "data" / "set" / "labels.json", [image("a", face(1))])
     stages = {"good": {"cmd": "echo step 1 of 2; echo step 2 of 2"}, "bad": {"cmd": "echo no room; exit 3"}}
+    stages["worse"] = {"cmd": "python -c 'raise ValueError(\"no faces\")'"}
     (folder / "dvc.yaml").write_text(json.dumps({"stages": stages}))
     dvc = [sys.executable, "-m", "dvc"]
     for command in (
@@ -78,12 +79,15 @@ def test_a_snapshot_is_idempotent_comes_back_and_can_be_compared(project: Path) 
 
 @pytest.mark.slow
 def test_the_chain_tells_its_steps_and_the_stage_that_failed(project: Path) -> None:
-    """Lines arrive as a stage prints them; a failure names its stage and its last words."""
+    """Lines arrive as a stage prints them; a failure names its stage and its last words, and no lines of code."""
     heard: list[str] = []
     reproduce(["good"], project, heard.append)
     assert heard.index("step 1 of 2") < heard.index("step 2 of 2")
     with pytest.raises(StreetveilError, match=r"stage 'bad' failed: .*no room"):
         reproduce(["bad"], project, heard.append)
+    with pytest.raises(StreetveilError, match=r"stage 'worse' failed: .*ValueError: no faces") as told:
+        reproduce(["worse"], project, heard.append)
+    assert "File" not in str(told.value)
 
 
 class StopError(Exception):
