@@ -10,7 +10,7 @@ from components.batch.run import Run
 from components.batch.shadow import Comparison, cast_shadow
 from components.detection.bundle import Bundle
 from components.errors import StreetveilError
-from components.evaluation.gate import Overall
+from components.evaluation.verdict import Overall
 from components.monitoring.distributions import profile_of_shadow
 from components.monitoring.history import History
 from components.registry.candidate import Tag

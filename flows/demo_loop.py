@@ -1,150 +1,132 @@
-"""`make demo-loop`: the whole monthly loop on rendered pictures, in a project of its own, with a scripted labeller.
+"""`make demo-loop`: the whole monthly loop in a project of its own, with a scripted labeller.
 
-The project is a copy below `data/demo_loop`, so that neither your labelled sets nor your chain are touched; its model
-has a name of its own in your registry. Budgets are so small that its figures mean nothing.
+python -m flows.demo_loop [--data FOLDER [--labels sound|broken] [--pictures N] [--test-pictures N] [--epochs N]]
+
+Without a folder, on rendered pictures, in minutes: it ends at a candidate that waits for its review, and its figures
+mean nothing. With a folder of real labelled pictures (the sets of `dataset` in params.yaml), in most of an hour, judged
+on the whole test part: it ends at a new @champion, or at what the gate has stopped. The project is a copy below
+`data/demo_loop`, so that neither your labelled sets nor your chain are touched; its models have names of their own in
+your registry.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import shutil
 import subprocess
 import sys
-import threading
-import time
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import yaml
 from rich.console import Console
 
-from components.dataset import versions
-from components.dataset.demo_day import write_demo_day
+from components.dataset.demo_month import Month
 from components.errors import StreetveilError
-from components.settings import PROJECT_ROOT, Environment, load_params
+from components.registry.candidate import Status
+from components.registry.models import Registry
+from components.settings import Environment, load_params
+from flows import demo_people as people
+from flows.demo_project import DAY, PROJECT, Real, answers, make_project, write_rendered_day
 from flows.pages import PREFECT_HOME, prefect_server
 
-_PROJECT = PROJECT_ROOT / "data" / "demo_loop"
-_MODEL = "streetveil-demo"
-_PROFILE = "rendered"
-_DAY = date(2024, 2, 29)
 _INSIDE = "STREETVEIL_DEMO_PREFECT_HOME"
+_REVIEW_WAIT_DAYS = 1 / 24  # for the scripted reviewer, who needs seconds
 
 
 def main() -> int:
     """Make the project and run the loop in it."""
-    _make_project()
+    real = _arguments()
+    month = make_project(real)
+    if month is not None and real is not None:
+        print(_told(month, real), flush=True)
     environment = Environment()
     variables = {
-        "PYTHONPATH": str(_PROJECT),
+        "PYTHONPATH": str(PROJECT),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "MLFLOW_TRACKING_URI": environment.mlflow_tracking_uri,
         "STREETVEIL_MLFLOW_ARTIFACTS": environment.mlflow_artifacts,
-        "STREETVEIL_PARAMS": str(_PROJECT / "params.yaml"),
+        "STREETVEIL_PARAMS": str(PROJECT / "params.yaml"),
         _INSIDE: str(PREFECT_HOME),
     }
     command = [sys.executable, "-m", "flows.demo_loop"]
-    return subprocess.run(command, cwd=_PROJECT, env={**os.environ, **variables}, check=False).returncode
+    return subprocess.run(command, cwd=PROJECT, env={**os.environ, **variables}, check=False).returncode
 
 
-def _make_project() -> None:
-    shutil.rmtree(_PROJECT, ignore_errors=True)
-    for folder in ("components", "flows", "data/hand_labels"):
-        shutil.copytree(PROJECT_ROOT / folder, _PROJECT / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (_PROJECT / "data" / "labelled_by_us").mkdir()
-    for name, changed in (("params.yaml", small_params), ("dvc.yaml", small_chain)):
-        told = yaml.safe_load((PROJECT_ROOT / name).read_text(encoding="utf-8"))
-        (_PROJECT / name).write_text(yaml.safe_dump(changed(told), sort_keys=False, allow_unicode=True))
-    versions.begin(_PROJECT)
+def _arguments() -> Real | None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="a folder of real labelled pictures")
+    parser.add_argument("--labels", choices=("sound", "broken"), default="sound")
+    parser.add_argument("--pictures", type=int, default=400, help="labelled before, beside the test part")
+    parser.add_argument("--test-pictures", type=int, help="of the test part; all by default")
+    parser.add_argument("--epochs", type=int, default=1, help="of stage 1")
+    given = parser.parse_args()
+    if given.data is None:
+        return None
+    return Real(given.data.absolute(), given.pictures, given.test_pictures, given.epochs, given.labels == "broken")
 
 
-def small_params(told: dict[str, Any]) -> dict[str, Any]:
-    """A model of its own, one epoch, and all of a day's pictures for labels and shadow."""
-    told["registry"]["model_name"] = _MODEL
-    told["profiles"][_PROFILE] |= {"epochs": 1, "short_images": 8}
-    told["optimisation"] |= {"calibration_images": 16, "epochs": 1}
-    told["verifier"] |= {"epochs": 2}
-    told["verifier"]["examples"]["canvases"] |= {"train": 24, "val": 8}
-    told["retraining"] |= {"check_s": 2, "profile": _PROFILE, "target": f"bias@{_PROFILE}"}
-    told["labelling"]["random_share"] = 1
-    told["shadow"]["share"] = 1
-    return told
-
-
-def small_chain(told: dict[str, Any]) -> dict[str, Any]:
-    """Without the tables that a person reads: what each feature is worth, peers, tilted plates."""
-    stages = told["stages"]
-    stages["train_stage2"]["do"]["cmd"] = stages["train_stage2"]["do"]["cmd"].replace("--ablate", "")
-    evaluate = stages["evaluate"]["do"]
-    evaluate["cmd"] = evaluate["cmd"].replace("--slices data/plate_slices", "--without-peers")
-    evaluate["deps"].remove("data/plate_slices")
-    return told
+def _told(month: Month, real: Real) -> str:
+    state = "all without the faces, but for the test part's" if real.broken else "all of them sound"
+    return (
+        f"{month.begun_with} labelled pictures to begin with, {month.tested_on[0]} of {month.tested_on[1]} in the test "
+        f"part, {month.day} in a day that nobody has labelled yet; labels: {state}"
+    )
 
 
 def run_inside() -> int:
-    """A night, the loop, and a second night in which the candidate is the shadow.
+    """A night and the loop; on rendered pictures also a second night, in which the candidate is the shadow.
 
     Returns:
-        0 if a candidate waits for its review.
+        0 if the loop has come to its end, on rendered pictures at a candidate that waits.
     """
-    console = Console()
+    console, known = Console(), answers()
     with prefect_server(Path(os.environ[_INSIDE])) as api:
-        os.environ.update(PREFECT_API_URL=api, PREFECT_LOGGING_LEVEL="WARNING")
+        # The run's page gets all lines, the terminal only warnings.
+        os.environ.update(PREFECT_API_URL=api, PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="WARNING")
         from flows.daily_blur import daily_blur  # Prefect reads its settings when it is imported
         from flows.monthly_retraining import monthly_retraining
+        from flows.monthly_steps import STOPPED
 
-        for day in (_DAY, _DAY + timedelta(days=1)):
-            write_demo_day(_incoming(day))
-        console.print(f"A night with {_MODEL} …")
-        daily_blur(day=_DAY)
-        threading.Thread(target=_label, args=(console,), daemon=True).start()
+        registry = Registry.of(load_params().registry.model_name)
+        if not known:
+            for day in (DAY, DAY + timedelta(days=1)):
+                write_rendered_day(day)
+        console.print(f"A night with {registry.name} …")
+        daily_blur(day=DAY)
+        people.start(lambda: people.label(console, known))
+        if known:
+            people.start(lambda: people.review(console, registry))
         console.print("The monthly loop: sample, labels, chain, evaluation, gate …")
-        outcome = monthly_retraining(shadow_wait_days=0, review_wait_days=0)
-        console.print(f"The loop: {outcome}. The next night, with the candidate in its shadow …")
-        daily_blur(day=_DAY + timedelta(days=1))
-    return _show(console)
+        outcome = monthly_retraining(shadow_wait_days=0, review_wait_days=_REVIEW_WAIT_DAYS if known else 0)
+        console.print(f"[bold]The loop: {outcome}.[/]")
+        if not known and outcome != STOPPED:
+            console.print("The next night, with the candidate in its shadow …")
+            daily_blur(day=DAY + timedelta(days=1))
+    return _show(console, registry, bool(known))
 
 
-def _label(console: Console) -> None:
-    """The scripted labeller: takes for true what was blurred."""
-    from components.dataset.labelling import desk
-    from components.dataset.labelling.exports import export
-    from components.dataset.labelling.import_ import import_labels
+def _show(console: Console, registry: Registry, is_real: bool) -> int:
+    """The candidate with the gate's table, what a person may do with it, and where to look."""
+    from components.registry.review import reviewed
+    from flows import review
 
-    settings = load_params().labelling
-    while not (waiting := [place for place in desk.desks(settings) if desk.state(place) == "waiting"]):
-        time.sleep(1)
-    for place in waiting:
-        told = import_labels(place, export(place, "coco"), empty_ok=True, rest="give_up")
-        console.print(f"The scripted labeller has labelled {told.labelled} pictures: {told.boxes}")
-
-
-def _show(console: Console) -> int:
-    from components.registry.models import Registry
-    from components.registry.review import pending
-
-    waiting = pending(Registry.of(_MODEL))
-    if any(one.verdict and not one.verdict.passed for one in waiting):
-        console.print(
-            "The gate asks for more than minutes on rendered pictures can teach, and says so. A person decides."
-        )
-    for one in waiting:
-        reasons = "\n".join(f"  {reason}" for reason in (one.verdict.reasons if one.verdict else ()))
-        console.print(f"[bold]Version {one.version} of {_MODEL} waits for its review.[/] The gate: {one.gate_verdict}")
-        console.print(reasons, highlight=False, soft_wrap=True)
-    console.print(
-        f"\n[bold]Look at it[/]\n"
-        f"  make pages, then the run monthly-retraining on http://127.0.0.1:4200, and {_MODEL} on http://127.0.0.1:5000\n"
+    candidate = reviewed(registry)[0]
+    review.show(candidate.version)
+    if not is_real:
+        console.print("Minutes on rendered pictures teach less than the gate asks for, and it says so.")
+    waits = candidate.review_status == Status.PENDING
+    told = [
+        f"[bold]Version {candidate.version} of {registry.name} waits for its review[/] (docs/review.md):",
+        f"  STREETVEIL_PARAMS=data/demo_loop/params.yaml streetveil review show {candidate.version}",
+    ]
+    told = [
+        *(told if waits else []),
+        "[bold]Look at it[/]",
+        f"  make pages, then the run monthly-retraining on http://127.0.0.1:4200, and {registry.name} on http://127.0.0.1:5000",
         f"  report: data/demo_loop/{load_params().retraining.folder}/*/evaluation/report.html",
-        highlight=False,
-        soft_wrap=True,
-    )
-    return 0 if waiting else 1
-
-
-def _incoming(day: date) -> Path:
-    return PROJECT_ROOT / load_params().daily.source.format(day=day.isoformat())
+    ]
+    console.print("\n".join(["", *told]), highlight=False, soft_wrap=True)
+    return 0 if waits or is_real else 1
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def evaluate(
     log_to_mlflow: Annotated[bool, typer.Option(help="Log the report to the run of each model version.")] = True,
 ) -> None:  # fmt: skip
     """Measure models on labelled pictures, and write a report with the gate's verdict."""
-    from components.evaluation.gate import Overall
+    from components.evaluation.verdict import Overall
     from components.settings import load_params
     from flows.evaluation_run import evaluate_models
 

@@ -12,7 +12,6 @@ from components.dataset.labels import LabelledImage, read_labels
 from components.detection.bundle import ModelFile
 from components.detection.shipped import peer_files
 from components.errors import StreetveilError
-from components.evaluation.gate import Figure
 from components.evaluation.looks import Look, seen_by
 from components.evaluation.reidentification.attack import reidentification
 from components.evaluation.report.charts import MOST_MODELS
@@ -20,6 +19,7 @@ from components.evaluation.report.files import METRICS, PAGE, SLICES, VERDICT, r
 from components.evaluation.report.report import PEERS_TITLE, About, ModelReport, Report, Subject, build_report, hashes
 from components.evaluation.sightings import read_sightings
 from components.evaluation.speed import images_per_s
+from components.evaluation.verdict import Figure
 from components.registry.models import CHAMPION, Registry
 from components.registry.references import PEERS, Reference, parse_reference
 from components.settings import PROJECT_ROOT, Metric, Params

@@ -16,11 +16,13 @@ from prefect.exceptions import ObjectNotFound
 
 from components.detection.bundle import ModelFile
 from components.detection.shipped import own_files
+from components.evaluation.report.files import PAGE
 from components.loop_journal import LoopJournal, Result, open_loop
 from components.registry.models import Registry
 from components.settings import PROJECT_ROOT, Params, load_params
-from flows.monthly_report import chain_lines, step_markdown
-from flows.monthly_steps import Loop, run_loop
+from flows.monthly_loop import Loop, verdict_of, version_of
+from flows.monthly_report import chain_lines, outcome_markdown, step_line, step_markdown
+from flows.monthly_steps import run_loop
 from flows.monthly_waits import begin_wait, is_over
 
 _GRACE_S = 30 * 24 * 3600  # a suspended run that nobody wakes is not failed by Prefect before that
@@ -34,7 +36,7 @@ def step(name: str, loop: Loop, do: Callable[[Loop], Result]) -> Result:
     result = loop.journal.once(name, lambda: do(loop))
     if before is not None:
         get_run_logger().info("%s was done before", name)
-    create_markdown_artifact(step_markdown(name, result), key=f"monthly-{name}")
+    create_markdown_artifact(step_markdown(name, result), f"monthly-{name}", step_line(name, result))
     return result
 
 
@@ -71,8 +73,19 @@ def monthly_retraining(
             return WAITS_ELSEWHERE
         loop = loop_of(journal, params)
         outcome = run_loop(loop, lambda name, do: step(name, loop, do), lambda what: _wait(loop, what))
+        _show(loop, outcome)
     get_run_logger().info("the loop %s: %s", journal.key, outcome)
     return outcome
+
+
+def _show(loop: Loop, outcome: str) -> None:
+    """Put what the loop has come to on the run's page, above its steps. The loop is over: nothing may fail it now."""
+    try:
+        version, report = version_of(loop), loop.evaluation / PAGE
+        text = outcome_markdown(loop.journal.key, outcome, version, verdict_of(loop), report)
+        create_markdown_artifact(text, "monthly-outcome", f"version {version}: {outcome}")
+    except Exception:
+        get_run_logger().exception("the loop is done, and what it came to is not on the page")
 
 
 def loop_of(journal: LoopJournal, params: Params) -> Loop:

@@ -7,72 +7,33 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from components.batch.run import code_revision
 from components.batch.shadow import read_comparison
-from components.batch.storage import STATE_FOLDER, LocalStorage
+from components.batch.storage import LocalStorage
 from components.dataset import versions
 from components.dataset.labelling import desk, sampling
 from components.dataset.labelling.labelled import sets
-from components.detection.bundle import ModelFile
 from components.evaluation.bias import bias
 from components.evaluation.evaluate import of_export
-from components.evaluation.gate import Overall, Verdict
-from components.evaluation.report.files import PAGE, VERDICT
+from components.evaluation.report.files import PAGE
 from components.evaluation.slices import MORE_OFTEN
-from components.loop_journal import LoopJournal, Result
+from components.evaluation.verdict import Overall
+from components.loop_journal import Result
 from components.monitoring.distributions import DayProfile
 from components.monitoring.drift import compare as compare_days
 from components.monitoring.history import History, reference_for
 from components.monitoring.reference import Reference
 from components.registry import review
 from components.registry.candidate import Status
-from components.registry.models import CHAMPION, Registry
-from components.settings import Params
+from components.registry.models import CHAMPION
 from flows.evaluation_run import Candidate, evaluate_candidates
+from flows.monthly_loop import Loop, desk_of, verdict_of, version_of
 
 STOPPED, PROMOTED, REJECTED, LEFT = "stopped by the gate", "promoted", "rejected", "left to the reviewer"
-
-
-@dataclass(frozen=True, slots=True)
-class Loop:
-    """One loop under way.
-
-    Attributes:
-        journal: what is done.
-        project: the folder with `dvc.yaml` and `data`.
-        params: all settings.
-        registry: of models.
-        trained: the networks that a folder of the chain holds.
-        on_line: told of each line of the chain.
-    """
-
-    journal: LoopJournal
-    project: Path
-    params: Params
-    registry: Registry
-    trained: Callable[[Path], tuple[ModelFile, ...]]
-    on_line: Callable[[str], None] = lambda line: None
-
-    @property
-    def chain(self) -> Path:
-        """Where the chain leaves what it makes."""
-        return self.project / "data" / "chain" / self.params.retraining.profile
-
-    @property
-    def evaluation(self) -> Path:
-        """The folder of the report."""
-        return self.journal.folder / "evaluation"
-
-    def published(self) -> list[Path]:
-        """The latest published days, the latest last."""
-        settings = self.params.retraining
-        found = sorted(self.project.glob(settings.published.replace("{day}", "*")))
-        return [path for path in found if (path / STATE_FOLDER).is_dir()][-settings.sampled_days :]
 
 
 Do = Callable[[str, Callable[[Loop], Result]], Result]
@@ -194,7 +155,7 @@ def find_drift(loop: Loop) -> Result:
 
 def judge(loop: Loop) -> Result:
     """The gate's word on the new model."""
-    verdict = _verdict(loop)
+    verdict = verdict_of(loop)
     return {"overall": verdict.overall.value, "passed": verdict.passed, "reasons": list(verdict.reasons)}
 
 
@@ -203,7 +164,7 @@ def register(loop: Loop) -> Result:
     data = (loop.journal.result("labels") or {})["data_revision"]
     provenance = review.Provenance(data_revision=data, git_revision=code_revision(), params_sha256=loop.params.sha256())
     version = review.register_challenger(
-        loop.registry, loop.trained(loop.chain), _verdict(loop), provenance, loop.evaluation / PAGE, loop.journal.key
+        loop.registry, loop.trained(loop.chain), verdict_of(loop), provenance, loop.evaluation / PAGE, loop.journal.key
     )
     return {"version": version}
 
@@ -244,17 +205,6 @@ def _usual(loop: Loop, version: str) -> tuple[Reference | None, list[DayProfile]
     return reference_for(version, days, history, loop.registry, settings), days
 
 
-def desk_of(loop: Loop) -> Path | None:
-    """Where the loop's sample waits for labels; None if none was drawn."""
-    sample = (loop.journal.result("sample") or {}).get("sample")
-    return desk.desk_of(sample, loop.params.labelling, loop.project) if sample else None
-
-
-def version_of(loop: Loop) -> str:
-    """The version that the loop has registered."""
-    return str((loop.journal.result("register") or {})["version"])
-
-
 def _forget_another_champion(loop: Loop) -> None:
     """What was measured beside a champion that is none any more is measured again."""
     kept = loop.journal.result("evaluate")
@@ -264,10 +214,6 @@ def _forget_another_champion(loop: Loop) -> None:
 
 def _snapshot(loop: Loop) -> str:
     return versions.snapshot(sets(loop.params.labelling, loop.project), loop.project)
-
-
-def _verdict(loop: Loop) -> Verdict:
-    return Verdict.from_json((loop.evaluation / VERDICT).read_text(encoding="utf-8"))
 
 
 def _missed_more_often(told: dict[str, Any]) -> Iterable[str]:

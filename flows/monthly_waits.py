@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from components.dataset.labelling import desk
 from components.registry import review
 from components.registry.candidate import Status
-from flows.monthly_steps import Loop, desk_of, note_shadow, version_of
+from flows.monthly_loop import Loop, desk_of, version_of
+from flows.monthly_steps import note_shadow
 
 
 def is_over(loop: Loop, what: str, now: datetime) -> bool:

@@ -64,7 +64,9 @@ def mlflow_server(tracking_uri: str | None = None, port: int | None = None) -> I
         "--workers",
         "1",
     ]
-    with running(command, {"MLFLOW_DISABLE_TELEMETRY": "true"}, log, f"http://{_HOST}:{port}/health"):
+    # Its queues for jobs are seven more processes, and nothing of ours is such a job.
+    environment = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with running(command, environment, log, f"http://{_HOST}:{port}/health"):
         yield f"http://{_HOST}:{port}"
 
 

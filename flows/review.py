@@ -14,7 +14,7 @@ from rich.table import Table
 from flows.terminal import errors_in_one_line, out
 
 if TYPE_CHECKING:
-    from components.evaluation.gate import Requirement, Verdict
+    from components.evaluation.verdict import Requirement, Verdict
     from components.registry.models import Registry
     from components.registry.review import Candidate
 

@@ -13,7 +13,8 @@ from components.loop_journal import Result, journals, open_loop
 from components.registry.models import Registry
 from components.settings import Params
 from flows import monthly_waits
-from flows.monthly_steps import LEFT, Loop, run_loop
+from flows.monthly_loop import Loop
+from flows.monthly_steps import LEFT, run_loop
 from flows.monthly_waits import begin_wait, is_over
 
 DAY = date(2026, 12, 1)

@@ -18,7 +18,7 @@ from components.detections import CLASS_NAMES
 from components.loop_journal import LoopJournal
 from components.registry.models import CHAMPION, Registry
 from components.settings import Gate, Metric, Params
-from flows.monthly_steps import Loop
+from flows.monthly_loop import Loop
 from tests.archives import publish_day, write_scenes
 from tests.toy_model import model_file, toy_onnx
 from tests.toy_training import NETWORKS

@@ -10,10 +10,12 @@ import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from components.errors import StreetveilError
 _LABELS = "labels.json"
 _STAGE = re.compile(r"(?:Running stage|Stage) '([^']+)'|failed to reproduce '([^']+)'")
 _SHOWN_LINES = 5  # of DVC's last words, in an error
+_WHERE = re.compile(r'[\^~]+$|File "|raise |Traceback |During handling')  # of a stage's error, which says the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,18 +226,21 @@ def _dvc(arguments: Sequence[str], project: Path, on_line: Callable[[str], None]
     # Stages call `python`, and must find the one that runs this.
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     environment = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "DVC_NO_ANALYTICS": "1"}
+    # A session of its own: DVC that is told to stop leaves the stage that it has started running.
     with subprocess.Popen(  # noqa: S603 - our own arguments, and no shell
-        command, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+        command, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=True,
+    ) as process:  # fmt: skip
         try:
             for line in _lines(process):
                 found = _STAGE.search(line)
                 stage = (found[1] or found[2]) if found else stage
-                last = [*last, line][-_SHOWN_LINES:]
+                last = last if _WHERE.match(line) else [*last, line][-_SHOWN_LINES:]
                 if on_line is not None:
                     on_line(line)
         except BaseException:  # whoever listens has failed or was stopped: the chain stops too
-            process.terminate()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
             raise
     if process.returncode:
         what = f"stage {stage!r} failed" if stage and arguments[0] == "repro" else f"dvc {arguments[0]} failed"

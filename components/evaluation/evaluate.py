@@ -21,7 +21,6 @@ from components.detection.region_rules import reaches_threshold
 from components.detection.shipped import own_files, peer_files
 from components.detections import CLASS_NAMES, Detections, intersections
 from components.evaluation.detector_metrics import Figures, at_fpr, figures
-from components.evaluation.gate import Figure
 from components.evaluation.gate_figures import export_figure
 from components.evaluation.looks import Look, seen_by
 from components.evaluation.night import at_night
@@ -29,6 +28,7 @@ from components.evaluation.object_table import measured
 from components.evaluation.report.files import METRICS, write_report
 from components.evaluation.report.report import OWN_TITLE, PEERS_TITLE, About, Subject, build_report, hashes
 from components.evaluation.sightings import Sightings, Word, read_sightings
+from components.evaluation.verdict import Figure
 from components.settings import Metric, Region, load_params
 
 _PEERS_FROM = 0.02  # the confidence from which their proposals are listed: to hide as much as ours they need them all

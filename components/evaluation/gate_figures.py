@@ -9,9 +9,9 @@ import pandas as pd
 
 from components.detections import CLASS_NAMES
 from components.evaluation.detector_metrics import Figures
-from components.evaluation.gate import Figure
 from components.evaluation.intervals import Interval, gap_interval, wilson
 from components.evaluation.slices import LEAST_OBJECTS, MORE_OFTEN
+from components.evaluation.verdict import Figure
 from components.settings import SLICES, Metric
 
 LEAST_IMAGES = 30  # completely labelled pictures; with fewer, one of them decides what the background tells

@@ -9,7 +9,7 @@ from components.evaluation.slices import OF_PEOPLE
 from components.settings import Gate, Metric
 
 if TYPE_CHECKING:
-    from components.evaluation.gate import Requirement, Verdict
+    from components.evaluation.verdict import Requirement, Verdict
 
 RECALL, FALSE_BLUR, PEOPLE = "How much is hidden", "What is hidden without need", "Gaps between groups of people"
 _WORST, _GAPS, _SAFETY = "Where least is hidden", "Gaps between slices", "What it is worth in use"
@@ -134,7 +134,7 @@ def verdict_sentence(verdict: Verdict) -> str:
 
 
 def verdict_markdown(verdict: Verdict, characters: int) -> str:
-    """The sentence and the table, as a page that shows Markdown takes it; what is not passed comes first.
+    """The sentence and the table, as a page that shows Markdown takes it; the gravest rows come first.
 
     Args:
         verdict: what it says.
@@ -145,9 +145,10 @@ def verdict_markdown(verdict: Verdict, characters: int) -> str:
         "| requirement | asked | measured | champion | | rests on |", "|---|---|---|---|---|---|",
     ]  # fmt: skip
     more = "| … | more in gate/verdict.html | | | | |"
-    for row in sorted(verdict.rows, key=lambda one: one.outcome.value == "passed"):
+    for row in verdict.gravest_first:
+        interval = f" ({interval_text(row)})" if row.interval else ""
         cells = (
-            row.title, bound_text(row), " ".join((value_text(row.metric, row.measured), interval_text(row))).strip(),
+            row.title, bound_text(row), f"{value_text(row.metric, row.measured)}{interval}",
             value_text(row.metric, row.champion), row.outcome.value, row.note,
         )  # fmt: skip
         line = f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |"

@@ -9,8 +9,8 @@ from pathlib import Path
 from components.dataset.labels import LabelledImage
 from components.detection.bundle import Bundle, load_cascade
 from components.detection.cascade import Cascade
-from components.evaluation.gate import Figure
 from components.evaluation.looks import Look
+from components.evaluation.verdict import Figure
 from components.imaging.reading import decode
 from components.settings import PROJECT_ROOT, Params, Region
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from components.errors import ModelError, StreetveilError
-from components.evaluation.gate import Verdict
+from components.evaluation.verdict import Verdict
 from components.registry.entries import Entry, artifact_text
 from components.registry.models import Registry
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from components.errors import StreetveilError
-from components.evaluation.gate import Overall
+from components.evaluation.verdict import Overall
 from components.registry.candidate import Status, Tag, verdict_of
 from components.registry.entries import Entry
 from components.registry.models import CHALLENGER, CHAMPION, PREVIOUS, Registry

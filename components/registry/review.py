@@ -14,8 +14,8 @@ from pathlib import Path
 
 from components.detection.bundle import ModelFile
 from components.errors import StreetveilError
-from components.evaluation.gate import Verdict
 from components.evaluation.gate_text import verdict_markdown
+from components.evaluation.verdict import Verdict
 from components.registry.candidate import (
     VERDICT_FOLDER,
     VERDICT_JSON,

@@ -20,7 +20,8 @@ from components.registry import review
 from components.registry.entries import entries, entry_of
 from components.registry.models import CHAMPION, PREVIOUS
 from components.settings import PROJECT_ROOT, Params
-from flows.monthly_steps import PROMOTED, STOPPED, Loop, run_loop
+from flows.monthly_loop import Loop
+from flows.monthly_steps import PROMOTED, STOPPED, run_loop
 from flows.monthly_waits import begin_wait, is_over
 from tests.toy_project import Project, label, make_project, moved
 
@@ -44,7 +45,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, params: Params) -> Iterato
 
 
 def drive(project: Project, people: Callable[[Loop, str], None], kills: bool = False) -> tuple[LoopJournal, str, int]:
-    """Run a loop to its end; with kills it dies before and after each step, and each time the next run goes on."""
+    """Run a loop to its end; with kills it dies around each step and its entry, and each time the next run goes on."""
     died: set[str] = set()
 
     def die(moment: str) -> None:
@@ -64,7 +65,9 @@ def drive(project: Project, people: Callable[[Loop, str], None], kills: bool = F
                     die(f"after {name}, before it is noted")
                     return result
 
-                return loop.journal.once(name, work)
+                result = loop.journal.once(name, work)
+                die(f"after {name}, once it is noted")
+                return result
 
             def wait(what: str, loop: Loop = loop) -> None:
                 begin_wait(loop, what, datetime.now(UTC))
@@ -85,7 +88,7 @@ def look_for_weeks(project: Project, version: str) -> None:
 
 
 def test_the_loop_ends_at_a_champion_wherever_it_dies(project: Project) -> None:
-    """Killed before and after every step: one registration, every label once, one new champion with its reference."""
+    """Killed between any two steps: one registration, every label once, one new champion with its reference."""
     labelled_days = []
 
     def people(loop: Loop, what: str) -> None:
@@ -98,7 +101,7 @@ def test_the_loop_ends_at_a_champion_wherever_it_dies(project: Project) -> None:
             review.approve(project.registry, version, "ada")
 
     journal, outcome, deaths = drive(project, people, kills=True)
-    assert (outcome, deaths) == (PROMOTED, 2 * 11)
+    assert (outcome, deaths) == (PROMOTED, 3 * 11)
     assert {entry.version for entry in entries(project.registry)} == {"1", "2"}
     assert project.registry.bundle(CHAMPION).version == "2"
     assert project.registry.bundle(PREVIOUS).version == "1"

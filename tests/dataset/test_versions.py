@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from components.dataset.labels import LabelledBox, LabelledImage, labelled_image, write_labels
-from components.dataset.versions import difference, existed, fetch, pull, push, reproduce, snapshot
+from components.dataset.versions import begin, difference, existed, fetch, pull, push, reproduce, snapshot
 from components.errors import StreetveilError
+from components.settings import PROJECT_ROOT
 
 
 def image(path: str, *boxes: LabelledBox) -> LabelledImage:
@@ -32,6 +37,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "data" / "set").mkdir(parents=True)
     write_labels(folder / "data" / "set" / "labels.json", [image("a", face(1))])
     stages = {"good": {"cmd": "echo step 1 of 2; echo step 2 of 2"}, "bad": {"cmd": "echo no room; exit 3"}}
+    stages["worse"] = {"cmd": "python -c 'raise ValueError(\"no faces\")'"}
     (folder / "dvc.yaml").write_text(json.dumps({"stages": stages}))
     dvc = [sys.executable, "-m", "dvc"]
     for command in (
@@ -73,12 +79,73 @@ def test_a_snapshot_is_idempotent_comes_back_and_can_be_compared(project: Path) 
 
 @pytest.mark.slow
 def test_the_chain_tells_its_steps_and_the_stage_that_failed(project: Path) -> None:
-    """Lines arrive as a stage prints them; a failure names its stage and its last words."""
+    """Lines arrive as a stage prints them; a failure names its stage and its last words, and no lines of code."""
     heard: list[str] = []
     reproduce(["good"], project, heard.append)
     assert heard.index("step 1 of 2") < heard.index("step 2 of 2")
     with pytest.raises(StreetveilError, match=r"stage 'bad' failed: .*no room"):
         reproduce(["bad"], project, heard.append)
+    with pytest.raises(StreetveilError, match=r"stage 'worse' failed: .*ValueError: no faces") as told:
+        reproduce(["worse"], project, heard.append)
+    assert "File" not in str(told.value)
+
+
+class StopError(Exception):
+    """Somebody has had enough."""
+
+
+def wait_until_gone(process: int) -> None:
+    """Until a process is no more, which its parent or init may take a moment to see; the test's time is the limit."""
+    with suppress(ProcessLookupError):
+        while True:
+            os.kill(process, 0)
+            time.sleep(0.1)
+
+
+@pytest.fixture
+def long_chain(tmp_path: Path) -> Path:
+    """A project whose only stage says who it is and sleeps, as long as nobody has made the file `quick`."""
+    (tmp_path / "stage.sh").write_text("echo stage $$\n[ -f quick ] || exec sleep 600\necho done > out\n")
+    (tmp_path / "dvc.yaml").write_text(json.dumps({"stages": {"long": {"cmd": "sh stage.sh", "outs": ["out"]}}}))
+    begin(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_whoever_is_interrupted_leaves_no_stage_behind(long_chain: Path) -> None:
+    """The stage that was under way ends with the run that is stopped, and the next run makes it anew."""
+    stages: list[int] = []
+
+    def stop(line: str) -> None:
+        if line.startswith("stage "):
+            stages.append(int(line.split()[1]))
+            raise StopError
+
+    with pytest.raises(StopError):
+        reproduce(["long"], long_chain, stop)
+    wait_until_gone(stages[0])
+    (long_chain / "quick").touch()
+    reproduce(["long"], long_chain, lambda line: None)
+    assert (long_chain / "out").read_text() == "done\n"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_chain_that_was_killed_goes_on(long_chain: Path) -> None:
+    """`kill -9` of a run and all that it has started, in the middle of a stage: the next run is not held up."""
+    code = "import pathlib, sys; from components.dataset.versions import reproduce as repro; repro(['long'], "
+    code += "pathlib.Path(sys.argv[1]), print)"
+    command = [sys.executable, "-uc", code, str(long_chain)]
+    with subprocess.Popen(command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True) as run:
+        line = next(line for line in run.stdout or () if line.startswith("stage "))
+        chain = os.getpgid(int(line.split()[1]))
+        os.killpg(chain, signal.SIGKILL)
+        run.kill()
+    wait_until_gone(chain)  # DVC keeps off while its process is listed
+    (long_chain / "quick").touch()
+    reproduce(["long"], long_chain, lambda line: None)
+    assert (long_chain / "out").read_text() == "done\n"
 
 
 def test_what_is_missing_or_unknown_is_refused(tmp_path: Path) -> None:

@@ -15,11 +15,12 @@ from components.dataset.labels import LabelledImage
 from components.detections import CLASS_NAMES, FACE, LICENSE_PLATE, Detections
 from components.errors import StreetveilError
 from components.evaluation.detector_metrics import figures_of
-from components.evaluation.gate import Figure, Outcome, Overall, Requirement, Verdict, judge
+from components.evaluation.gate import judge
 from components.evaluation.gate_figures import export_figure, figures_of_metrics, gate_figures
 from components.evaluation.intervals import gap_interval
 from components.evaluation.object_table import measured
 from components.evaluation.slices import OF_PEOPLE, OF_PICTURES, slice_table
+from components.evaluation.verdict import Figure, Outcome, Overall, Requirement, Verdict
 from components.settings import PROJECT_ROOT, SLICES, Gate, Metric, Params
 
 BOTH = frozenset(CLASS_NAMES)

@@ -14,7 +14,7 @@ from components.dataset.labels import LabelledImage, write_labels
 from components.detection.bundle import Bundle
 from components.detections import CLASS_NAMES, Detections
 from components.errors import StreetveilError
-from components.evaluation.gate import Overall
+from components.evaluation.verdict import Overall
 from components.registry.models import Registry
 from components.registry.references import Reference, parse_reference
 from flows import evaluation_run

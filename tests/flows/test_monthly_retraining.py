@@ -53,6 +53,14 @@ def state_of(run: UUID) -> str:
     return str(state and state.name)
 
 
+def shown() -> dict[str, str]:
+    """What the pages show, by key; each key once for a run."""
+    with get_client(sync_client=True) as client:
+        found = [one for one in client.read_artifacts() if str(one.key).startswith("monthly-")]
+    assert len({(one.key, one.task_run_id) for one in found}) == len(found)
+    return {str(one.key): str(one.data) for one in found}
+
+
 def execute(run: UUID) -> Any:
     """What a worker does with a scheduled run."""
     with get_client(sync_client=True) as client:
@@ -85,3 +93,7 @@ def test_a_run_is_suspended_while_people_are_waited_for_and_resumed_when_they_ar
     assert execute(run).result() == PROMOTED
     assert project.registry.bundle(CHAMPION).version == "2"
     assert journal.is_finished
+    told = shown()
+    assert f"# Loop {journal.key}: promoted" in told["monthly-outcome"]
+    assert "| Faces | at least 90" in told["monthly-outcome"]
+    assert told["monthly-stages"].endswith("1. train")

@@ -11,7 +11,7 @@ import pytest
 
 from components.detection.bundle import ModelFile
 from components.errors import ModelError, StreetveilError
-from components.evaluation.gate import Verdict
+from components.evaluation.verdict import Verdict
 from components.registry import lock as lock_module
 from components.registry import transaction
 from components.registry.candidate import Tag

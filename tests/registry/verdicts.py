@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from components.evaluation.gate import Figure, Verdict, judge
+from components.evaluation.gate import judge
+from components.evaluation.verdict import Figure, Verdict
 from components.settings import Gate, Metric
 
 GATES = (

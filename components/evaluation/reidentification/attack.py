@@ -9,7 +9,6 @@ import numpy as np
 
 from components.dataset.labels import LabelledImage
 from components.detections import CLASS_NAMES
-from components.evaluation.gate import Figure
 from components.evaluation.intervals import wilson
 from components.evaluation.reidentification.draws import clear_views, expected_views, hidden_views, smaller
 from components.evaluation.reidentification.hiding import Method, by_rule
@@ -17,6 +16,7 @@ from components.evaluation.reidentification.photograph import Photograph, cut_ou
 from components.evaluation.reidentification.pixel_attack import correlation_scores, likelihood_scores, noise_model
 from components.evaluation.reidentification.rates import Rate, rate_of
 from components.evaluation.reidentification.scenes import Scenes, scenes_of
+from components.evaluation.verdict import Figure
 from components.imaging.reading import decode
 from components.settings import PROJECT_ROOT, Reading, Region
 

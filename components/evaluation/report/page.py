@@ -14,12 +14,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from components.detections import CLASS_NAMES
-from components.evaluation.gate import Outcome, Overall, Verdict
 from components.evaluation.gate_text import bound_text, interval_text, percent, value_text, verdict_sentence
 from components.evaluation.report.charts import Chart, in_order, over_thresholds, precision_recall, slice_bars
 from components.evaluation.report.report import Report
 from components.evaluation.report.summary import PLURAL, cannot_be_said, sentences
 from components.evaluation.slices import MORE_OFTEN, OF_PEOPLE, OF_PICTURES
+from components.evaluation.verdict import Outcome, Overall, Verdict
 from components.settings import PROJECT_ROOT, Gate
 
 _FOLDER = Path(__file__).parent

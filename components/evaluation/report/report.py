@@ -13,13 +13,14 @@ from components.detections import CLASS_NAMES
 from components.errors import StreetveilError
 from components.evaluation.curves import curve, table
 from components.evaluation.detector_metrics import Figures, figures_of
-from components.evaluation.gate import Figure, Verdict, judge
+from components.evaluation.gate import judge
 from components.evaluation.gate_figures import gate_figures
 from components.evaluation.object_table import measured
 from components.evaluation.report.gallery import Gallery, gallery
 from components.evaluation.sightings import Sightings
 from components.evaluation.skin_tone import with_skin_tones
 from components.evaluation.slices import slice_table
+from components.evaluation.verdict import Figure, Verdict
 from components.settings import Gate, Params, Region
 
 OWN_TITLE, PEERS_TITLE = "Streetveil", "CenterFace + platedet"

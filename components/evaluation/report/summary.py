@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from components.detections import CLASS_NAMES, FACE
-from components.evaluation.gate import Outcome
 from components.evaluation.gate_text import percent
 from components.evaluation.report.report import ModelReport, Report
 from components.evaluation.skin_tone import MARK as SKIN_TONE_PROXY
 from components.evaluation.slices import LEAST_OBJECTS, NOT_ASSESSED, OF_PEOPLE
+from components.evaluation.verdict import Outcome
 
 PLURAL = {"face": "faces", "license_plate": "licence plates"}
 _WORTH_SAYING = 0.05

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.evaluation.gate import Overall
 from components.evaluation.report.page import name_of, render
 from components.evaluation.report.report import Report
+from components.evaluation.verdict import Overall
 from components.settings import Params
 from tests.evaluation.report.small_report import jpegs_of, magenta_pixels, small_report
 
