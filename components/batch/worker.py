@@ -12,7 +12,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,10 +28,11 @@ from components.detection.exemptions import Exemption, in_force
 from components.detection.onnx_runtime import Device
 from components.detection.policies import Choice, ChosenBy, choose
 from components.detection.region_rules import Outcome
-from components.detections import CLASS_NAMES
+from components.detections import CLASS_NAMES, STAGE_PERSON, Detections, pixel_boxes
 from components.errors import ImageFault, Reason, StreetveilError
 from components.imaging.metadata.location import location_of
 from components.imaging.publication import Recipe
+from components.imaging.reading import Picture
 from components.settings import Params
 
 
@@ -128,6 +129,21 @@ class WorkOrder:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ByHand:
+    """What a person has decided about one picture before it is published.
+
+    Attributes:
+        input_sha256: of the file that they have looked at; no other one is published by their word.
+        drawn: what is hidden whatever the detectors say.
+        note: who has decided, when and why, for the manifest.
+    """
+
+    input_sha256: str
+    drawn: Detections
+    note: str
+
+
 def load_blurring(order: WorkOrder) -> Blurring:
     """The model and the recipe of a run, ready to work."""
     return blurring_of(order.bundle, order.params, order.region_name, order.run_key, order.device)
@@ -145,19 +161,21 @@ def blurring_of(bundle: Bundle, params: Params, region_name: str | None, run_key
     return Blurring(cascade, region, recipe, params.verification.redetect_share, sample_share)
 
 
-def process_image(order: WorkOrder, blurring: Blurring, journal: Journal, image: ImageRef) -> ImageRow:
+def process_image(
+    order: WorkOrder, blurring: Blurring, journal: Journal, image: ImageRef, by_hand: ByHand | None = None
+) -> ImageRow:
     """Bring one image to its end state and note it in the journal.
 
     Raises:
-        StreetveilError: source or destination cannot be used; the image has no end state yet, and nothing is held
-            against it.
+        StreetveilError: source or destination cannot be used, or a person's word is about another picture; the image
+            has no end state yet, and nothing is held against it.
     """
     attempts = journal.begin(image.path)
     try:
         if attempts > order.params.batch.max_attempts:
             row = order.quarantined(image, attempts - 1, crash_fault(attempts - 1))
         else:
-            row = _attempt(order, blurring, image, attempts)
+            row = _attempt(order, blurring, image, attempts, by_hand)
         journal.end(row)
     except StreetveilError:
         with suppress(StreetveilError, OSError):  # then it has one attempt less
@@ -171,8 +189,9 @@ def crash_fault(attempts: int) -> ImageFault:
     return ImageFault(Reason.DECODER_CRASH, f"the worker died on it {attempts} times; the file is damaged or hostile")
 
 
-def _attempt(order: WorkOrder, blurring: Blurring, image: ImageRef, attempts: int) -> ImageRow:
+def _attempt(order: WorkOrder, blurring: Blurring, image: ImageRef, attempts: int, by_hand: ByHand | None) -> ImageRow:
     input_sha256 = choice = None
+    drawn = by_hand.drawn if by_hand else None
     try:
         with faults_of_one_image():
             start = time.perf_counter()
@@ -181,11 +200,23 @@ def _attempt(order: WorkOrder, blurring: Blurring, image: ImageRef, attempts: in
             input_sha256 = hashlib.sha256(source_bytes).hexdigest()
             choice = order.choice(image.path, source_bytes)
             own = blurring.of_region(order.params.regions[choice.region])
-            blurred = blur_image(source_bytes, own, exemptions=order.exemptions_for(image.path, input_sha256))
+            if by_hand and by_hand.input_sha256 != input_sha256:
+                raise StreetveilError(f"{image.path} has changed since it was looked at: look at it again")
+            blurred = blur_image(source_bytes, own, drawn, order.exemptions_for(image.path, input_sha256))
+            _check_inside(image, blurred.picture, drawn)
             write_ms = _write(order.destination, image.path, blurred.output)
     except ImageFault as fault:
         return order.quarantined(image, attempts, fault, input_sha256, choice)
-    return _published(order, image, attempts, choice, blurred, read_ms, write_ms)
+    row = _published(order, image, attempts, choice, blurred, read_ms, write_ms)
+    if by_hand is None:
+        return row
+    return replace(row, detail=by_hand.note, proposals=(*row.proposals, *listed_drawn(by_hand.drawn)))
+
+
+def _check_inside(image: ImageRef, picture: Picture, drawn: Detections | None) -> None:
+    if drawn is not None and len(pixel_boxes(drawn.xyxy, picture.width, picture.height)) < len(drawn):
+        size = f"{picture.width}×{picture.height} px"
+        raise StreetveilError(f"a region lies outside of {image.path}, which is {size}: remove it")
 
 
 @contextmanager
@@ -282,6 +313,14 @@ def listed(
             exemption=exempted[i],
         )
         for i, outcome in enumerate(outcomes)
+    )
+
+
+def listed_drawn(drawn: Detections) -> tuple[Proposal, ...]:
+    """What a person has drawn as a manifest lists it."""
+    return tuple(
+        Proposal(CLASS_NAMES[class_id], x1, y1, x2, y2, STAGE_PERSON, 0.0, None, None, str(Outcome.BLURRED))
+        for (x1, y1, x2, y2), class_id in zip(drawn.xyxy.tolist(), drawn.class_id, strict=True)
     )
 
 
