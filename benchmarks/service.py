@@ -190,10 +190,11 @@ async def load(port: int, process: psutil.Process, told: argparse.Namespace, sen
 def table(told: argparse.Namespace, tally: Tally, took: float, memory: tuple[float, ...], health: str) -> None:
     """What docs/service.md shows."""
     p50, p95, p99 = (1000 * float(np.quantile(tally.seconds, share)) for share in (0.5, 0.95, 0.99))
+    size = f"{told.width}×{told.height}"
     refused = sum(tally.statuses[status] for status in LIMITS)
     rows = {
         "model, workers": f"{told.model}, {told.workers}",
-        "pictures": f"JPEG {told.width}×{told.height} px ({told.width * told.height / 1e6:.3f} MP), {PICTURES} different ones",
+        "pictures": f"JPEG {size} px ({told.width * told.height / 1e6:.3f} MP), {PICTURES} different ones",
         "requests, clients": f"{tally.statuses.total()}, {told.clients}",
         "answers by status": ", ".join(f"{status}: {number}" for status, number in sorted(tally.statuses.items())),
         "answers of the limits (429, 503)": str(refused),

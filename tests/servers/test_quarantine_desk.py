@@ -92,6 +92,8 @@ def served(photos: Path, storage: LocalStorage, port: int) -> Iterator[tuple[str
 
 def opened(context: BrowserContext, address: str) -> Page:
     """The page, loaded, with its help closed; whatever it complains of fails the test."""
+    context.set_default_timeout(60_000)
+    expect.set_options(timeout=60_000)  # looks take their time on a busy machine
     page = context.new_page()
     page.on("pageerror", lambda error: pytest.fail(str(error)))
     page.on("console", lambda message: pytest.fail(message.text) if "Content Security" in message.text else None)
@@ -221,7 +223,7 @@ def test_a_picture_is_discarded_with_a_reason_asked_once(night: tuple[Path, Loca
 
 
 def test_what_was_drawn_survives_reload_and_death(night: tuple[Path, LocalStorage], tmp_path: Path) -> None:
-    """What was dragged stands again after a reload, and what was drawn while the server was dead after its new start."""
+    """What was dragged stands again after a reload, and what was drawn without a server after its new start."""
     photos, storage = night
     port, name = free_port(), "camera-0/0000.jpg"
     with served(photos, storage, port) as (address, process), chromium(tmp_path / "profile") as context:
@@ -263,9 +265,10 @@ def test_how_it_looks(night: tuple[Path, LocalStorage], tmp_path: Path, dark: bo
     with served(photos, storage, port) as (address, _), chromium(tmp_path / "profile", dark) as context:
         asked: list[str] = []
         context.on("request", lambda request: asked.append(request.url))
+        expect.set_options(timeout=60_000)
         page = context.new_page()
         page.goto(address)
-        expect(page.locator("#help")).to_be_visible(timeout=60_000)
+        expect(page.locator("#help")).to_be_visible()
         page.wait_for_timeout(500)
         page.screenshot(path=SCREENSHOTS / f"desk-help-{mode}.png")
         page.keyboard.press("Escape")
@@ -279,7 +282,8 @@ def test_how_it_looks(night: tuple[Path, LocalStorage], tmp_path: Path, dark: bo
         page.wait_for_timeout(300)
         page.screenshot(path=SCREENSHOTS / f"desk-{mode}.png")
         page.keyboard.press("Enter")
-        expect(page.locator("#reason")).to_contain_text("not done", timeout=60_000)
+        expect(page.locator("#reason b")).to_have_text("not done", timeout=120_000)
+        expect(page.locator("#reason")).to_contain_text("exemptions.max_area_share")
         page.screenshot(path=SCREENSHOTS / f"desk-refused-{mode}.png")
         page.keyboard.press("Shift+Tab")
         page.keyboard.press("Shift+Tab")

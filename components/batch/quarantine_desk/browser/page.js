@@ -30,7 +30,7 @@ async function start() {
   by("by").textContent = state.desk.by;
   by("total").textContent = state.desk.images.length;
   if (!state.desk.images.length) return finished();
-  show(0);
+  show(Math.max(0, state.desk.images.findIndex((one) => one.name === location.hash.slice(1))));
   if (!Object.keys(state.desk.drafts).length) by("help").showModal();
 }
 
@@ -47,6 +47,7 @@ function look(one) {
 async function show(index) {
   Object.assign(state, { index, look: null, selected: -1, drag: null });
   const one = image();
+  history.replaceState(null, "", `#${one.name}`); // a reload comes back to it
   by("problem").hidden = true;
   document.querySelector(".pane img")?.remove();
   by("side").textContent = "looking …";
@@ -330,6 +331,7 @@ addEventListener("keydown", (event) => {
 for (const [id, action] of Object.entries({ undo, back, next, discard: askToDiscard, publish, ask: KEYS["?"] })) {
   by(id).addEventListener("click", () => { by(id).blur(); if (state.desk?.images.length || id === "ask") action(); });
 }
+by("why").addEventListener("input", () => by("why").classList.remove("missing"));
 by("keep").addEventListener("click", () => by("give-up").close());
 document.querySelector("#give-up form").addEventListener("submit", discard);
 
