@@ -75,10 +75,11 @@ def serve(
 ) -> None:
     """Open the page on which a person counts, on this machine alone, until Ctrl-C."""
     from components.evaluation.hand_count.answers import AnswerBook
-    from components.evaluation.hand_count.page import Counting, listen, run_page
+    from components.evaluation.hand_count.page import Counting, page_app
     from components.evaluation.hand_count.sample import read_sample
+    from components.local_page.server import listen, run_page
     from components.settings import load_params
-    from flows.handcount_browser import opened_in_browser
+    from flows.browser import opened_in_browser
 
     with errors_in_one_line():
         drawn, book = read_sample(sample), AnswerBook.of(sample, counter)
@@ -86,10 +87,11 @@ def serve(
         with listen(port) as listener:
             port = listener.getsockname()[1]
             counting = Counting(drawn, book, counter, secrets.token_urlsafe(32), port, load_params().reading)
+            address = counting.page.address
             typer.echo(f"{counter} has counted {done} of {len(drawn.images)} images. Ctrl-C stops; open")
-            typer.echo(counting.address)
-            with opened_in_browser(counting.address, book.file.parent, wanted=open_browser):
-                run_page(counting, listener)
+            typer.echo(address)
+            with opened_in_browser(address, book.file.parent, wanted=open_browser):
+                run_page(page_app(counting), listener)
 
 
 @app.command(epilog="Example: `streetveil handcount report count.json --to-label list.txt`.")

@@ -132,3 +132,20 @@ def discard(
         )
         recount(storage)
     typer.echo(f"{len(rows)} discarded")
+
+
+@app.command(epilog="Example: `streetveil quarantine desk photos blurred`; every key is told by ?.")
+def desk(
+    source: Source,
+    destination: Destination,
+    by: Annotated[str | None, typer.Option(help="Who decides; default: your name on this machine.")] = None,
+    region: RegionName = None,
+    device: DeviceChoice = Device.AUTO,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="On 127.0.0.1; the same each time.")] = 8643,
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
+) -> None:
+    """Look at what waits on a page of this machine alone: draw, publish or discard, until Ctrl-C."""
+    from flows.quarantine_desk import run_desk
+
+    with errors_in_one_line():
+        run_desk(source, destination, by or getpass.getuser(), region, device, port, open_browser)

@@ -13,8 +13,9 @@ from components.batch.manifest import PUBLISHED, ImageRow, Proposal, commit_mani
 from components.batch.places import locked
 from components.batch.run import code_revision
 from components.batch.storage import LocalStorage
-from components.detection.region_rules import Outcome, areas_to_hide
-from components.detections import CLASS_NAMES, STAGE_PERSON, Detections, pixel_boxes
+from components.batch.worker import listed_drawn
+from components.detection.region_rules import areas_to_hide
+from components.detections import Detections, pixel_boxes
 from components.errors import StreetveilError
 from components.imaging.publication import Recipe, publish
 from components.imaging.reading import decode
@@ -106,11 +107,7 @@ def _hide(row: ImageRow, published: bytes, drawn: Detections, params: Params) ->
 
 def _added(row: ImageRow, drawn: Detections) -> tuple[Proposal, ...]:
     """The drawn regions as a manifest lists them, without those that stand in the row."""
-    listed = (
-        Proposal(CLASS_NAMES[class_id], x1, y1, x2, y2, STAGE_PERSON, 0.0, None, None, str(Outcome.BLURRED))
-        for (x1, y1, x2, y2), class_id in zip(drawn.xyxy.tolist(), drawn.class_id, strict=True)
-    )
-    return tuple(proposal for proposal in listed if proposal not in row.proposals)
+    return tuple(proposal for proposal in listed_drawn(drawn) if proposal not in row.proposals)
 
 
 def _read(storage: LocalStorage, path: str) -> bytes:

@@ -52,6 +52,19 @@ def list_images(source: Place, destination: Place) -> Iterator[ImageRef]:
         yield from _walk(inside, inside, destination.resolve() if isinstance(destination, Path) else None)
 
 
+def find_image(source: Place, path: str) -> ImageRef:
+    """One image by the path under which a listing has found it; of size -1 if it is gone.
+
+    Raises:
+        StreetveilError: the place itself does not answer.
+    """
+    if isinstance(source, Path):
+        return _reference(source / path, source)
+    folder = path.rpartition("/")[0]
+    found = next((one for one in source.objects(folder) if _told(one.path) == path), None)
+    return ImageRef(path, found.size_bytes if found else -1, found.modified_ns if found else 0)
+
+
 def _objects(source: ObjectStore, destination: Place) -> Iterator[ImageRef]:
     below = None
     if isinstance(destination, ObjectStore) and destination.bucket == source.bucket:

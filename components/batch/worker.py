@@ -13,7 +13,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -30,10 +30,11 @@ from components.detection.onnx_runtime import Device
 from components.detection.policies import Choice, ChosenBy, choose
 from components.detection.region_rules import Outcome
 from components.detection.runtime import Sharing
-from components.detections import CLASS_NAMES
+from components.detections import CLASS_NAMES, STAGE_PERSON, Detections, pixel_boxes
 from components.errors import ImageFault, Reason, StreetveilError
 from components.imaging.metadata.location import location_of
 from components.imaging.publication import Recipe
+from components.imaging.reading import Picture
 from components.settings import Params
 
 
@@ -130,6 +131,21 @@ class WorkOrder:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ByHand:
+    """What a person has decided about one picture before it is published.
+
+    Attributes:
+        input_sha256: of the file that they have looked at; no other one is published by their word.
+        drawn: what is hidden whatever the detectors say.
+        note: who has decided, when and why, for the manifest.
+    """
+
+    input_sha256: str
+    drawn: Detections
+    note: str
+
+
 def load_blurring(order: WorkOrder, sharing: Sharing | None = None) -> Blurring:
     """The model and the recipe of a run, ready to work; for one thread at a time, unless they are shared."""
     return blurring_of(order.bundle, order.params, order.region_name, order.run_key, order.device, sharing)
@@ -155,7 +171,12 @@ def blurring_of(
 
 
 def process_image(
-    order: WorkOrder, blurring: Blurring, journal: Journal, image: ImageRef, is_alone: bool = True
+    order: WorkOrder,
+    blurring: Blurring,
+    journal: Journal,
+    image: ImageRef,
+    by_hand: ByHand | None = None,
+    is_alone: bool = True,
 ) -> ImageRow:
     """Bring one image to its end state and note it in the journal.
 
@@ -164,19 +185,20 @@ def process_image(
         blurring: how.
         journal: of the image's shard.
         image: which one.
+        by_hand: what a person has decided about it.
         is_alone: nothing else is in this process's hands.
 
     Raises:
         MemoryError: memory was short, which may be another image's fault; it is noted as begun and has no end state.
-        StreetveilError: source or destination cannot be used; the image has no end state yet, and nothing is held
-            against it.
+        StreetveilError: source or destination cannot be used, or a person's word is about another picture; the image
+            has no end state yet, and nothing is held against it.
     """
     attempts = journal.begin(image.path)
     try:
         if attempts > order.params.batch.max_attempts:
             row = order.quarantined(image, attempts - 1, crash_fault(attempts - 1))
         else:
-            row = _attempt(order, blurring, image, attempts)
+            row = _attempt(order, blurring, image, attempts, by_hand)
         if row.reason == Reason.OUT_OF_MEMORY and not is_alone:
             raise MemoryError(row.detail)
         journal.end(row)
@@ -192,8 +214,9 @@ def crash_fault(attempts: int) -> ImageFault:
     return ImageFault(Reason.DECODER_CRASH, f"the worker died on it {attempts} times; the file is damaged or hostile")
 
 
-def _attempt(order: WorkOrder, blurring: Blurring, image: ImageRef, attempts: int) -> ImageRow:
+def _attempt(order: WorkOrder, blurring: Blurring, image: ImageRef, attempts: int, by_hand: ByHand | None) -> ImageRow:
     input_sha256 = choice = None
+    drawn = by_hand.drawn if by_hand else None
     try:
         with faults_of_one_image():
             start = time.perf_counter()
@@ -202,11 +225,23 @@ def _attempt(order: WorkOrder, blurring: Blurring, image: ImageRef, attempts: in
             input_sha256 = hashlib.sha256(source_bytes).hexdigest()
             choice = order.choice(image.path, source_bytes)
             own = blurring.of_region(order.params.regions[choice.region])
-            blurred = blur_image(source_bytes, own, exemptions=order.exemptions_for(image.path, input_sha256))
+            if by_hand and by_hand.input_sha256 != input_sha256:
+                raise StreetveilError(f"{image.path} has changed since it was looked at: look at it again")
+            blurred = blur_image(source_bytes, own, drawn, order.exemptions_for(image.path, input_sha256))
+            _check_inside(image, blurred.picture, drawn)
             write_ms = _write(order.destination, image.path, blurred.output)
     except ImageFault as fault:
         return order.quarantined(image, attempts, fault, input_sha256, choice)
-    return _published(order, image, attempts, choice, blurred, read_ms, write_ms)
+    row = _published(order, image, attempts, choice, blurred, read_ms, write_ms)
+    if by_hand is None:
+        return row
+    return replace(row, detail=by_hand.note, proposals=(*row.proposals, *listed_drawn(by_hand.drawn)))
+
+
+def _check_inside(image: ImageRef, picture: Picture, drawn: Detections | None) -> None:
+    if drawn is not None and len(pixel_boxes(drawn.xyxy, picture.width, picture.height)) < len(drawn):
+        size = f"{picture.width}×{picture.height} px"
+        raise StreetveilError(f"a region lies outside of {image.path}, which is {size}: remove it")
 
 
 @contextmanager
@@ -306,6 +341,14 @@ def listed(
     )
 
 
+def listed_drawn(drawn: Detections) -> tuple[Proposal, ...]:
+    """What a person has drawn as a manifest lists it."""
+    return tuple(
+        Proposal(CLASS_NAMES[class_id], x1, y1, x2, y2, STAGE_PERSON, 0.0, None, None, str(Outcome.BLURRED))
+        for (x1, y1, x2, y2), class_id in zip(drawn.xyxy.tolist(), drawn.class_id, strict=True)
+    )
+
+
 def _known(confidence: float) -> float | None:
     """A confidence, or None where nobody was asked."""
     return None if math.isnan(confidence) else float(confidence)
@@ -342,7 +385,7 @@ def prepared(load: Callable[[], Blurring], memory_mib: int) -> Blurring:
 def work(shard_id: str, image: ImageRef, is_alone: bool = True) -> ImageRow:
     """Process one image in a started worker; see `process_image`."""
     order, blurring = held()
-    return process_image(order, blurring, Journal(order.destination, shard_id), image, is_alone)
+    return process_image(order, blurring, Journal(order.destination, shard_id), image, is_alone=is_alone)
 
 
 def held() -> tuple[WorkOrder, Blurring]:

@@ -13,11 +13,18 @@ class Shadow(Frozen):
 
 
 class Backfill(Frozen):
-    """The second look at published archives; see `params.yaml`."""
+    """The second look at published archives; see `params.yaml`.
+
+    Attributes:
+        folders: which archives, as a pattern from the project's folder.
+        max_images, max_hours: how much one run does.
+        retention_days: after so long, files that it held back, and drafts of the quarantine desk, are erased.
+    """
 
     folders: str
     max_images: Count
     max_hours: Positive
+    retention_days: Positive
 
 
 class Retraining(Frozen):

@@ -17,8 +17,8 @@ from components.batch.manifest import PUBLISHED, QUARANTINED, ImageRow, Proposal
 from components.batch.storage import LocalStorage
 from components.evaluation.hand_count.answers import Answer, AnswerBook, AreaMark, Missed
 from components.evaluation.hand_count.sample import Sample, read_sample
+from flows.browser import opened_in_browser
 from flows.cli import app
-from flows.handcount_browser import opened_in_browser
 from tests.conftest import encoded
 
 IMAGES = 60

@@ -10,8 +10,9 @@ from fastapi.testclient import TestClient
 
 from components.errors import StreetveilError
 from components.evaluation.hand_count.answers import AnswerBook, Missed
-from components.evaluation.hand_count.page import Counting, listen, page_app
+from components.evaluation.hand_count.page import Counting, page_app
 from components.evaluation.hand_count.sample import Sample
+from components.local_page.server import listen
 from components.settings import Params
 from tests.evaluation.hand_count.conftest import answer_to
 

@@ -62,3 +62,16 @@ export function boxes(image, answer, under) {
   const missed = answer.marks.filter((mark) => !("area" in mark));
   return [...areas, ...missed.map((mark) => ({ ...mark, names: "miss", tag: NAMES[mark.class_name] }))];
 }
+
+const key = (mark) => ("area" in mark ? `${mark.area}` : [mark.class_name, mark.x1, mark.y1, mark.x2, mark.y2].join());
+
+export const same = (a, b) => JSON.stringify([a.counted, a.marks.map(key)]) === JSON.stringify([b.counted, b.marks.map(key)]);
+
+// Two windows have marked the same picture: nothing that either has marked is lost.
+export function joined(mine, theirs) {
+  const known = new Set(mine.marks.map(key));
+  return {
+    ...mine, revision: Math.max(mine.revision, theirs.revision) + 1, counted: mine.counted || theirs.counted,
+    marks: [...mine.marks, ...theirs.marks.filter((mark) => !known.has(key(mark)))],
+  };
+}

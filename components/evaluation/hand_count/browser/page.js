@@ -1,7 +1,7 @@
 // The page: which picture is shown, what the keys do, what is written around it.
 
 import { makeKeeper } from "./keep.js";
-import { NAMES, areaUnder, blank, boxes, changed, markArea, markMissed, tallies, undo, unmark } from "./marks.js";
+import { NAMES, areaUnder, blank, boxes, changed, joined as joinedAnswers, markArea, markMissed, same, tallies, undo, unmark } from "./marks.js";
 import { makeViews } from "./view.js";
 
 const LONGEST_LOOK_S = 300; // whoever is away for longer is not counting
@@ -20,7 +20,8 @@ async function start() {
   const reply = await fetch("/sample").catch(() => null);
   if (!reply?.ok) return problem(reply ? await reply.text() : "The server is gone: start `streetveil handcount serve` again.");
   state.sample = await reply.json();
-  state.keeper = makeKeeper(state.sample.sample_id, state.sample.counter, state.sample.answers, { status, joined });
+  const prefix = `streetveil-handcount:${state.sample.sample_id}:${state.sample.counter}:`;
+  state.keeper = makeKeeper({ prefix, address: "/answer", same, joined: joinedAnswers }, state.sample.answers, { status, joined });
   by("counter").textContent = state.sample.counter;
   by("total").textContent = by("finished-total").textContent = state.sample.images.length;
   show(Math.max(0, firstUncounted()));

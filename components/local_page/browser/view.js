@@ -1,8 +1,11 @@
-// Two panes that show the same part of two pictures of one size.
+// Panes that show the same part of pictures of one size.
+//
+// hooks.press(point, event): whether a drag that begins there is the caller's and not a move of the view; then
+// hooks.drag(point) follows the pointer, within the picture, and hooks.release() ends it.
 
 const LARGEST_ZOOM = 24, LABEL_PX = 24, RETICLE = { smallest: 8, largest: 240 };
 
-export function makeViews(root, changed) {
+export function makeViews(root, changed, hooks = {}) {
   const panes = [...root.querySelectorAll(".pane")];
   const view = { scale: 1, x: 0, y: 0, width: 1, height: 1, cursor: null, square: 44, fitted: true };
 
@@ -12,6 +15,7 @@ export function makeViews(root, changed) {
   // One above the other where that shows the pictures larger, as with panoramas.
   function arrange() {
     const box = root.getBoundingClientRect();
+    if (panes.length === 1) return;
     const beside = fitting({ width: box.width / 2, height: box.height });
     root.classList.toggle("rows", fitting({ width: box.width, height: box.height / 2 }) > beside);
   }
@@ -39,11 +43,11 @@ export function makeViews(root, changed) {
 
   function zoom(factor, at = view.cursor) {
     const box = size(), least = fitting(box);
-    const centre = at ?? { x: (box.width / 2 - view.x) / view.scale, y: (box.height / 2 - view.y) / view.scale };
+    const still = at ?? centre();
     const scale = Math.min(Math.max(view.scale * factor, least), Math.max(LARGEST_ZOOM, least));
     if (scale === least) return fit();
-    view.x += centre.x * (view.scale - scale);
-    view.y += centre.y * (view.scale - scale);
+    view.x += still.x * (view.scale - scale);
+    view.y += still.y * (view.scale - scale);
     view.scale = scale;
     view.fitted = false;
     hold();
@@ -110,9 +114,15 @@ export function makeViews(root, changed) {
     return element;
   }
 
-  // The square around the cursor, in whole px of the picture.
-  function square() {
-    const half = view.square / view.scale / 2, { x, y } = view.cursor;
+  // The middle of what is shown.
+  function centre() {
+    const box = size();
+    return { x: (box.width / 2 - view.x) / view.scale, y: (box.height / 2 - view.y) / view.scale };
+  }
+
+  // The square around a point, in whole px of the picture.
+  function square(at = view.cursor) {
+    const half = view.square / view.scale / 2, { x, y } = at;
     const low = (value) => Math.max(0, Math.floor(value));
     const x1 = Math.min(low(x - half), view.width - 1), y1 = Math.min(low(y - half), view.height - 1);
     return { x1, y1, x2: Math.max(x1 + 1, Math.min(view.width, Math.ceil(x + half))),
@@ -125,7 +135,13 @@ export function makeViews(root, changed) {
   }
 
   function followPointer(pane) {
-    let held = null;
+    let held = null, theirs = false;
+    const within = (event) => {
+      const box = pane.getBoundingClientRect();
+      const between = (value, most) => Math.min(most, Math.max(0, value));
+      return { x: between((event.clientX - box.left - view.x) / view.scale, view.width),
+        y: between((event.clientY - box.top - view.y) / view.scale, view.height) };
+    };
     const at = (event) => {
       const box = pane.getBoundingClientRect();
       const x = (event.clientX - box.left - view.x) / view.scale, y = (event.clientY - box.top - view.y) / view.scale;
@@ -133,10 +149,12 @@ export function makeViews(root, changed) {
     };
     pane.addEventListener("pointerdown", (event) => {
       held = { x: event.clientX, y: event.clientY };
+      theirs = Boolean(hooks.press?.(within(event), event));
       pane.setPointerCapture(event.pointerId);
     });
     pane.addEventListener("pointermove", (event) => {
-      if (held) {
+      if (held && theirs) hooks.drag(within(event));
+      else if (held) {
         pane.classList.add("dragged");
         move(event.clientX - held.x, event.clientY - held.y);
         held = { x: event.clientX, y: event.clientY };
@@ -146,7 +164,12 @@ export function makeViews(root, changed) {
       changed();
     });
     for (const end of ["pointerup", "pointercancel"]) {
-      pane.addEventListener(end, () => { held = null; pane.classList.remove("dragged"); });
+      pane.addEventListener(end, () => {
+        if (theirs) hooks.release();
+        held = null;
+        theirs = false;
+        pane.classList.remove("dragged");
+      });
     }
     pane.addEventListener("pointerleave", () => { view.cursor = null; drawReticles(); changed(); });
     pane.addEventListener("wheel", (event) => {
@@ -158,5 +181,5 @@ export function makeViews(root, changed) {
 
   panes.forEach(followPointer);
   new ResizeObserver(() => { arrange(); view.fitted ? fit() : (hold(), draw()); }).observe(root);
-  return { view, show, fit, zoom, move, overlay, square, resizeSquare };
+  return { view, show, fit, zoom, move, overlay, centre, square, resizeSquare };
 }

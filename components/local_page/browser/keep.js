@@ -1,9 +1,13 @@
 // Keeps every answer in the browser's own storage until the server has said that it is on the disk.
+//
+// An answer has a `path` and a `revision` that grows with every change. of.prefix: what keys of the storage begin with.
+// of.address: where answers go. of.same, of.joined: whether two answers say the same, and what becomes of two of one
+// revision. told.status, told.joined: called with what is to be shown.
 
 const RETRY_MS = 1500;
 
-export function makeKeeper(sampleId, counter, answers, told) {
-  const prefix = `streetveil-handcount:${sampleId}:${counter}:`;
+export function makeKeeper(of, answers, told) {
+  const { prefix, address, same, joined } = of;
   const waiting = new Map(); // path → the newest answer that the server has not acknowledged
   let sending = false, unstored = false;
 
@@ -56,7 +60,7 @@ export function makeKeeper(sampleId, counter, answers, told) {
   }
 
   async function delivered(path, answer) {
-    const reply = await fetch("/answer", {
+    const reply = await fetch(address, {
       method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(answer),
     });
     if (reply.ok) {
@@ -89,14 +93,3 @@ export function makeKeeper(sampleId, counter, answers, told) {
 }
 
 const counted = (n) => (n === 1 ? "1 picture" : `${n} pictures`);
-const same = (a, b) => JSON.stringify([a.counted, a.marks.map(key)]) === JSON.stringify([b.counted, b.marks.map(key)]);
-export const key = (mark) => ("area" in mark ? `${mark.area}` : [mark.class_name, mark.x1, mark.y1, mark.x2, mark.y2].join());
-
-// Two windows have marked the same picture: nothing that either has marked is lost.
-function joined(mine, theirs) {
-  const known = new Set(mine.marks.map(key));
-  return {
-    ...mine, revision: Math.max(mine.revision, theirs.revision) + 1, counted: mine.counted || theirs.counted,
-    marks: [...mine.marks, ...theirs.marks.filter((mark) => !known.has(key(mark)))],
-  };
-}

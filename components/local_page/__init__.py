@@ -1,0 +1,1 @@
+"""Pages for this machine alone: one server for all of them, and what they share in the browser."""
