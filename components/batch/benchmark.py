@@ -165,7 +165,7 @@ def benchmark(
     return Benchmark(
         date=datetime.now(UTC).date().isoformat(),
         machine=f"{platform.system()} {platform.machine()}",
-        processor=_processor(),
+        processor=processor(),
         cores=workers,
         memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         versions={"python": platform.python_version(), **{name: version(name) for name in _VERSIONS}},
@@ -219,7 +219,7 @@ def _pace(costs: Sequence[ImageCost], workers: int) -> Pace:
     )
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's name, and which of the instructions that networks of 8 bits live on it has."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -6,6 +6,7 @@ import numpy as np
 
 from components.detection.detector import checked
 from components.detection.onnx_runtime import Device
+from components.detection.planes import padded_planes
 from components.detection.runtime import Sharing, runtime_for
 from components.detections import Detections, clip
 from components.imaging.reading import Pixels
@@ -41,11 +42,9 @@ class CenterFace:
     def detect(self, pixels: Pixels, threshold: float) -> Detections:
         """Find faces; see `Detector.detect`. The picture is padded, never scaled."""
         height, width = pixels.shape[:2]
-        padded = np.zeros((_ceil(height), _ceil(width), 3), np.float32)
-        padded[:height, :width] = pixels
-        blob = padded.transpose(2, 0, 1)[None]
+        blob = padded_planes(pixels, _MULTIPLE_PX, 0)[None]
         raw = self._runtime.run(blob, (_HEATMAP, _SCALE, _OFFSET))
-        rows, columns = padded.shape[0] // _STRIDE_PX, padded.shape[1] // _STRIDE_PX
+        rows, columns = blob.shape[2] // _STRIDE_PX, blob.shape[3] // _STRIDE_PX
         heatmap, scale, offset = (
             checked(self.name, output, (1, channels, rows, columns))[0]
             for output, channels in zip(raw, (1, 2, 2), strict=True)
@@ -63,7 +62,3 @@ class CenterFace:
             axis=1,
         )
         return Detections.of(clip(boxes, width, height), heatmap[0, y, x], *self.class_ids)
-
-
-def _ceil(side_px: int) -> int:
-    return -(-side_px // _MULTIPLE_PX) * _MULTIPLE_PX

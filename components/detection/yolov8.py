@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from components.detection.detector import checked
 from components.detection.onnx_runtime import Device
+from components.detection.planes import padded_planes
 from components.detection.runtime import Sharing, session_for
 from components.detections import Boxes, Detections, clip
 from components.imaging.reading import Pixels
@@ -50,7 +51,7 @@ class YoloV8:
         height, width = pixels.shape[:2]
         scale = _INPUT_PX / max(height, width)
         fitted = cv2.resize(pixels, (max(1, round(width * scale)), max(1, round(height * scale))))
-        (raw,) = self._session.run(_blob(np.asarray(fitted, np.uint8), _INPUT_PX, _INPUT_PX), (_OUTPUT,))
+        (raw,) = self._session.run(_blob(np.asarray(fitted, np.uint8), _INPUT_PX), (_OUTPUT,))
         # Rows: centre x, centre y, width, height, confidence, then the mask coefficients that a mask head adds.
         rows = checked(self.name, raw, (1, None, None))[0]
         checked(self.name, rows[:5], (5, None))
@@ -88,7 +89,7 @@ class YoloV8Levels:
     def detect(self, pixels: Pixels, threshold: float) -> Detections:
         """Find plates; see `Detector.detect`. The picture is padded, never scaled."""
         height, width = pixels.shape[:2]
-        blob = _blob(pixels, *(-(-side // _MULTIPLE_PX) * _MULTIPLE_PX for side in (height, width)))
+        blob = _blob(pixels, _MULTIPLE_PX)
         levels = self._session.run(blob, tuple(_LEVELS))
         parts = []
         for raw, stride_px in zip(levels, _LEVELS.values(), strict=True):
@@ -111,8 +112,6 @@ def _decoded(level: NDArray[np.float32], stride_px: int, threshold: float) -> tu
     return boxes.astype(np.float32), confidence[y, x].astype(np.float32)
 
 
-def _blob(pixels: Pixels, height: int, width: int) -> NDArray[np.float32]:
-    """A picture [h, w, 3], padded to a size, as the network takes it: float32 [1, 3, height, width], 0 to 1."""
-    padded = np.full((height, width, 3), _PADDING_GREY, np.uint8)
-    padded[: pixels.shape[0], : pixels.shape[1]] = pixels
-    return padded.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(255)
+def _blob(pixels: Pixels, multiple_px: int) -> NDArray[np.float32]:
+    """A picture [h, w, 3], padded to the next multiples, as the network takes it: float32 [1, 3, H, W], 0 to 1."""
+    return padded_planes(pixels, multiple_px, _PADDING_GREY)[None] / np.float32(255)

@@ -241,11 +241,30 @@ def coefficients(jpeg_bytes: bytes, layout: Layout) -> list[NDArray[np.int16]]:
         ValueError: the file is damaged.
     """
     planes = [np.zeros((c.rows, c.columns, 64), np.int16) for c in layout.components]
+    turbojpeg.read_planes(jpeg_bytes, planes)
+    return planes
 
-    def keep(component: int, row: int, blocks: turbojpeg.RowOfBlocks) -> None:
+
+def changed_blocks(before: bytes, after: bytes, layout: Layout) -> list[NDArray[np.bool_]]:
+    """Which blocks of two files of the same layout have other coefficients, for each component bool [rows, columns].
+
+    Raises:
+        ValueError: one of the files is damaged.
+    """
+    planes = coefficients(before, layout)
+    changed = [np.ones(plane.shape[:2], bool) for plane in planes]  # until it is shown to be the same
+
+    def compare(component: int, row: int, blocks: turbojpeg.RowOfBlocks) -> None:
         plane = planes[component]
         if row < len(plane):
-            plane[row] = blocks()[: plane.shape[1]]
+            old = plane[row].view(np.uint64)  # four coefficients at a time
+            new = blocks()[: len(old)].view(np.uint64)
+            is_same = old.shape == new.shape and old.tobytes() == new.tobytes()
+            changed[component][row] = False if is_same else _differ(old, new)
 
-    turbojpeg.read_rows(jpeg_bytes, keep)
-    return planes
+    turbojpeg.read_rows(after, compare)
+    return changed
+
+
+def _differ(old: NDArray[np.uint64], new: NDArray[np.uint64]) -> NDArray[np.bool_] | bool:
+    return (old != new).any(axis=1) if old.shape == new.shape else True

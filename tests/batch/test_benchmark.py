@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from components.batch import image_cost
 from components.batch.benchmark import STAGES, benchmark, read_benchmark
+from components.batch.manifest import PUBLISHED
 from components.batch.profile import OUTSIDE, profile_of
+from components.batch.sources import list_images
 from components.batch.summary import summarise
 from components.batch.tally import tally_of
 from components.batch.worker import WorkOrder
@@ -43,6 +47,23 @@ def test_stages_add_up_and_the_result_survives_a_file(
         read_benchmark(file)
     with pytest.raises(StreetveilError, match="streetveil benchmark"):
         read_benchmark(tmp_path / "none.json")
+
+
+def test_an_image_may_be_measured_as_often_as_one_likes(
+    order: Callable[..., WorkOrder],
+    fill: Callable[..., dict[str, bytes]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is measured is no attempt that is held against the image: it is published each time, and never given up."""
+    made = order()
+    fill(made.source, 1)
+    (image,) = list_images(made.source, Path("/nowhere"))
+    monkeypatch.setattr(image_cost, "_held", None)
+    monkeypatch.setattr(image_cost.signal, "signal", lambda *_: None)  # the tests keep their Ctrl-C
+    image_cost.start_measuring(made, tmp_path, image, threading.Barrier(1))
+    costs = [image_cost.measure(image) for _ in range(made.params.batch.max_attempts + 2)]
+    assert {(cost.row.state, cost.row.attempts) for cost in costs} == {(PUBLISHED, 1)}
 
 
 def test_a_picture_that_is_not_published_is_no_measurement(order: Callable[..., WorkOrder], tmp_path: Path) -> None:

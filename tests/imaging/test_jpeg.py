@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from components.imaging import turbojpeg
-from components.imaging.jpeg import Areas, Layout, coefficients, read_layout, replace_areas
+from components.imaging.jpeg import Areas, Layout, changed_blocks, coefficients, read_layout, replace_areas
 from components.packages import package_folder
 
 PHOTOGRAPH: NDArray[np.uint8] = np.asarray(
@@ -94,6 +94,26 @@ def test_no_block_outside_changes(sampling: str, progressive: bool, restart: int
         wanted = np.array(RED) if sampling != "grey" else np.full(3, RED) @ [0.299, 0.587, 0.114]
         if len(middle):
             assert np.abs(middle - wanted).max() < 12
+
+
+@pytest.mark.parametrize(("sampling", "progressive", "restart"), KINDS + WITH_RESTARTS)
+def test_changed_blocks_are_those_whose_coefficients_differ(sampling: str, progressive: bool, restart: int) -> None:
+    """Compared row by row as they are read, the same blocks differ as between two whole sets of coefficients."""
+    content = jpeg(sampling=sampling, progressive=progressive, restart=restart)
+    layout = read_layout(content)
+    output = opened(content, layout, areas_of((11, 20, 60, 70), (90, 100, 97, 107)))
+    planes = zip(coefficients(content, layout), coefficients(output, layout), strict=True)
+    for told, (before, after) in zip(changed_blocks(content, output, layout), planes, strict=True):
+        assert (told == (before != after).any(axis=2)).all()
+        assert told.any()
+    assert not any(plane.any() for plane in changed_blocks(content, content, layout))
+
+
+def test_blocks_that_the_other_file_lacks_have_changed() -> None:
+    """A row that never comes by counts as changed, not as the same."""
+    content, lower = jpeg(), jpeg(np.ascontiguousarray(PHOTOGRAPH[:40]))
+    layout = read_layout(content)
+    assert all(plane[-1].all() for plane in changed_blocks(content, lower, layout))
 
 
 @pytest.mark.parametrize("sampling", SAMPLINGS)

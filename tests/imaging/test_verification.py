@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from components.imaging.metadata.allow_list import jpeg_segments, stamped
 from components.imaging.orientation import stored
 from components.imaging.publication import Output, Recipe, Way, publish
 from components.imaging.reading import decode
-from components.imaging.verification import verify_output
+from components.imaging.verification import _smoothed, verify_output
 from components.packages import package_folder
 from components.settings import PROJECT_ROOT, load_params
 from tests.conftest import encoded
@@ -234,3 +235,14 @@ def test_another_turn_is_refused() -> None:
     exif[0x0112] = 3
     other = encoded(PHOTOGRAPH[:160, :160], "PNG", exif=exif)
     assert "not like its source" in refusal(content, published(other, NOTHING))
+
+
+@pytest.mark.parametrize(("width", "height"), [(70, 90), (160, 220), (300, 411), (900, 640)])
+def test_fine_detail_of_large_areas_is_what_a_gaussian_at_full_size_leaves(width: int, height: int) -> None:
+    """The quick way of smoothing leaves the same residuals, so that no area is judged by others than before."""
+    luma = cv2.resize(cv2.cvtColor(PHOTOGRAPH, cv2.COLOR_RGB2GRAY), (width, height)).astype(np.float32)
+    sigma_px = min(luma.shape) / 8
+    exact = luma - cv2.GaussianBlur(luma, (0, 0), sigma_px)
+    quick = luma - _smoothed(luma, sigma_px)
+    assert np.corrcoef(exact.ravel(), quick.ravel())[0, 1] > 0.999
+    assert np.abs(exact - quick).mean() < 1
