@@ -27,7 +27,12 @@ class OwnPool:
     """A `Pool` that calls in this process."""
 
     def answers(
-        self, function: Callable[..., object], calls: Sequence[tuple[object, ...]], timeout_s: float, deadline_s: float
+        self,
+        function: Callable[..., object],
+        calls: Sequence[tuple[object, ...]],
+        timeout_s: float,
+        deadline_s: float,
+        is_alone: bool = False,
     ) -> Iterator[tuple[int, object]]:
         """See `Pool.answers`."""
         for number, call in enumerate(calls):
