@@ -115,6 +115,14 @@ def test_training_settings_change_no_look(shown: list[Pixels], params: Params, t
     assert len(shown) == 1
 
 
+def test_what_only_a_gpu_does_changes_no_look(shown: list[Pixels], params: Params, tmp_path: Path) -> None:
+    """The form in which a GPU computes begins no other file: looks are taken by the CPU."""
+    look = Look("own", (model(), model("1", "safety")), [picture(tmp_path, "a.png")])
+    other = with_detection(params, gpu_precision="float16")
+    assert seen_by(look, params, tmp_path / "work") == seen_by(look, other, tmp_path / "work")
+    assert len(shown) == 1
+
+
 def test_what_is_never_asked_changes_no_look(shown: list[Pixels], params: Params, tmp_path: Path) -> None:
     """The secondary check's settings begin another file for a cascade, and none for detectors that stand alone."""
     check = params.detection.safety_check.model_copy(update={"asked_from": 0.99})
