@@ -51,8 +51,8 @@ def seen_by(look: Look, params: Params, folder: Path) -> Path:
 
 
 def _key(look: Look, params: Params) -> str:
-    # Looks are taken by the CPU, whatever a GPU would compute in. Models of stage 1 alone, as our peers, are never asked
-    # whether they doubt: what decides that is none of theirs.
+    # Looks are taken by the CPU, whatever a GPU would compute in. Models of stage 1 alone, as our peers, are never
+    # asked whether they doubt: what decides that is none of theirs.
     stands_alone = all(file.role == "stage1" for file in look.files)
     unused = {"gpu_precision", "safety_check"} if stands_alone else {"gpu_precision"}
     digest = hashlib.sha256(look.detection(params).model_dump_json(exclude=unused).encode())
