@@ -32,7 +32,8 @@ from components.batch.journal import Journal
 from components.batch.manifest import PUBLISHED
 from components.batch.sources import ImageRef
 from components.batch.storage import open_destination
-from components.batch.worker import WorkOrder, load_blurring, process_image
+from components.batch.work_order import WorkOrder
+from components.batch.worker import load_blurring, process_image
 from components.dataset.labels import LabelledImage, read_labels
 from components.detection.bundle import Bundle
 from components.detection.shipped import shipped_files

@@ -33,7 +33,8 @@ from components.batch.journal import Journal
 from components.batch.manifest import PUBLISHED, ImageRow
 from components.batch.sources import ImageRef, list_images
 from components.batch.storage import open_destination
-from components.batch.worker import WorkOrder, load_blurring, process_image
+from components.batch.work_order import WorkOrder
+from components.batch.worker import load_blurring, process_image
 from components.blurring import Blurring, timed_with
 from components.detection.bundle import Bundle
 from components.detection.onnx_runtime import Session

@@ -34,7 +34,8 @@ from components.batch.manifest import PUBLISHED, ImageRow
 from components.batch.shards import Shard, plan_shards
 from components.batch.sources import list_images
 from components.batch.storage import open_destination
-from components.batch.worker import WorkOrder, held
+from components.batch.work_order import WorkOrder
+from components.batch.worker import held
 from components.dataset.benchmark_day import write_benchmark_day
 from components.detection.bundle import Bundle
 from components.detection.gpus import told

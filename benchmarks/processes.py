@@ -18,7 +18,8 @@ from components.batch.image_cost import ImageCost, measure, start_measuring
 from components.batch.manifest import PUBLISHED
 from components.batch.sources import list_images
 from components.batch.storage import open_destination
-from components.batch.worker import WorkOrder, load_blurring
+from components.batch.work_order import WorkOrder
+from components.batch.worker import load_blurring
 from components.errors import StreetveilError
 from components.imaging.reading import decode
 

@@ -62,7 +62,7 @@ def benchmark(
     from components.batch.benchmark import benchmark as measured
     from components.batch.run import code_revision
     from components.batch.storage import open_destination
-    from components.batch.worker import WorkOrder
+    from components.batch.work_order import WorkOrder
     from components.dataset.benchmark_day import write_benchmark_day
     from flows.capacity_tables import print_benchmark
     from flows.one_folder import current_champion, default_workers

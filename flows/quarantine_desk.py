@@ -19,7 +19,7 @@ from components.batch.quarantine_desk.page import Desktop, desk_app, desk_page
 from components.batch.quarantine_desk.publication import Busy, Desk, destination_held, finish_interrupted
 from components.batch.run import check_folders, code_revision
 from components.batch.storage import Storage
-from components.batch.worker import WorkOrder
+from components.batch.work_order import WorkOrder
 from components.errors import StreetveilError
 from components.local_page.server import listen, run_page
 from components.monitoring.run_record import recount

@@ -29,7 +29,7 @@ from components.batch.run import code_revision
 from components.batch.run_key import acquire_run_key
 from components.batch.second_look import JOURNAL, look_again
 from components.batch.storage import STATE_FOLDER, LocalStorage, Storage, written_destination
-from components.batch.worker import WorkOrder
+from components.batch.work_order import WorkOrder
 from components.detection.bundle import Bundle
 from components.detection.onnx_runtime import Device
 from components.detections import CLASS_NAMES

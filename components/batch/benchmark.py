@@ -22,7 +22,7 @@ from pathlib import Path
 from components.batch.image_cost import LOOKS, STAGES, ImageCost, measure, start_measuring
 from components.batch.manifest import PUBLISHED, encode_manifest
 from components.batch.sources import list_images
-from components.batch.worker import WorkOrder
+from components.batch.work_order import WorkOrder
 from components.errors import StreetveilError
 
 _VERSIONS = ("streetveil", "openvino", "onnxruntime", "opencv-python", "simplejpeg", "numpy")

@@ -11,9 +11,9 @@ from components.batch.journal import Journal
 from components.batch.lookup import valid_row
 from components.batch.manifest import PUBLISHED, ImageRow, Proposal, commit_manifest
 from components.batch.places import locked
+from components.batch.proposal_rows import listed_drawn
 from components.batch.run import code_revision
 from components.batch.storage import LocalStorage
-from components.batch.worker import listed_drawn
 from components.detection.region_rules import areas_to_hide
 from components.detections import Detections, pixel_boxes
 from components.errors import StreetveilError

@@ -17,7 +17,8 @@ from components.batch.journal import Journal
 from components.batch.manifest import ImageRow
 from components.batch.sources import ImageRef
 from components.batch.storage import open_destination
-from components.batch.worker import WorkOrder, load_blurring, process_image
+from components.batch.work_order import WorkOrder
+from components.batch.worker import load_blurring, process_image
 from components.blurring import Blurring, timed_with
 from components.detection.detector import Detector
 from components.detection.verifier import Verifier

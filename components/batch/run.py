@@ -19,7 +19,7 @@ from components.batch.run_key import RunKey, acquire_run_key
 from components.batch.shards import Shard
 from components.batch.sources import ImageRef, list_images
 from components.batch.storage import Storage
-from components.batch.worker import WorkOrder
+from components.batch.work_order import WorkOrder
 from components.detection.bundle import Bundle
 from components.detection.onnx_runtime import Device
 from components.detection.policies import Choice, ChosenBy

@@ -9,8 +9,10 @@ import numpy as np
 
 from components.batch.journal import Journal
 from components.batch.manifest import QUARANTINED, ImageRow, Proposal
+from components.batch.proposal_rows import listed
 from components.batch.storage import STATE_FOLDER
-from components.batch.worker import WorkOrder, held, listed
+from components.batch.work_order import WorkOrder
+from components.batch.worker import held
 from components.blurring import Blurring, falls_into, find, redetect
 from components.detection.region_rules import Outcome, areas_to_hide
 from components.detections import CLASS_IDS, Detections, Mask, iou

@@ -27,9 +27,11 @@ from components.batch.manifest import (
     read_manifest,
     shadow_paths,
 )
+from components.batch.proposal_rows import listed
 from components.batch.sources import ImageRef, read_image
 from components.batch.storage import Storage
-from components.batch.worker import WorkOrder, held, listed
+from components.batch.work_order import WorkOrder
+from components.batch.worker import held
 from components.blurring import find
 from components.detection.bundle import Bundle
 from components.detection.region_rules import Outcome

@@ -13,7 +13,7 @@ import pytest
 from components.batch import backfill, shadow, worker
 from components.batch.manifest import ImageRow
 from components.batch.storage import LocalStorage, open_destination
-from components.batch.worker import WorkOrder
+from components.batch.work_order import WorkOrder
 from components.detection.bundle import Bundle
 from components.errors import ImageFault
 from components.settings import Params

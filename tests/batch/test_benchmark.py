@@ -16,7 +16,7 @@ from components.batch.profile import OUTSIDE, profile_of
 from components.batch.sources import list_images
 from components.batch.summary import summarise
 from components.batch.tally import tally_of
-from components.batch.worker import WorkOrder
+from components.batch.work_order import WorkOrder
 from components.errors import StreetveilError
 from tests.batch.test_manifest import row
 

@@ -20,7 +20,8 @@ from components.batch.manifest import PUBLISHED, ImageRow, comparable
 from components.batch.shards import plan_shards
 from components.batch.sources import list_images
 from components.batch.storage import LocalStorage
-from components.batch.worker import WorkOrder, load_blurring, process_image
+from components.batch.work_order import WorkOrder
+from components.batch.worker import load_blurring, process_image
 from components.detection.batching import ProcessLostError
 from components.detection.bundle import Bundle
 from components.errors import ModelError, Reason, StreetveilError

@@ -19,7 +19,7 @@ from components.batch.exemption_desk import granted_for, hide_again
 from components.batch.manifest import ImageRow, read_rows
 from components.batch.sources import ImageRef
 from components.batch.storage import LocalStorage
-from components.batch.worker import WorkOrder
+from components.batch.work_order import WorkOrder
 from components.detection.bundle import Bundle
 from components.errors import StreetveilError
 from components.settings import Environment, ExemptionLimits, Params

@@ -17,7 +17,7 @@ from components.batch.manifest import PUBLISHED, ImageRow
 from components.batch.shards import Shard, plan_shards
 from components.batch.sources import list_images
 from components.batch.storage import LocalStorage
-from components.batch.worker import WorkOrder
+from components.batch.work_order import WorkOrder
 from components.detection.bundle import Bundle
 from components.errors import Reason, StreetveilError
 from components.settings import Params

@@ -16,7 +16,8 @@ from components.batch.sources import ImageRef, list_images
 from components.batch.storage import LocalStorage, open_destination
 from components.batch.summary import region_words
 from components.batch.tally import tally_of
-from components.batch.worker import WorkOrder, load_blurring, process_image
+from components.batch.work_order import WorkOrder
+from components.batch.worker import load_blurring, process_image
 from components.detection.bundle import Bundle
 from components.detections import FACE, Detections
 from components.service.worker import ServiceOrder

@@ -13,7 +13,8 @@ import pytest
 
 from components.batch.journal import Journal
 from components.batch.manifest import PUBLISHED, ImageRow, comparable
-from components.batch.worker import WorkOrder, load_blurring, process_image
+from components.batch.work_order import WorkOrder
+from components.batch.worker import load_blurring, process_image
 from components.errors import Reason
 from components.settings import Params
 from tests.batch.conftest import tree

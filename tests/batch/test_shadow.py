@@ -16,7 +16,7 @@ from components.batch.audit import audit
 from components.batch.manifest import ImageRow, read_rows
 from components.batch.shadow import ClassComparison, cast_shadow, chosen, read_comparison, read_shadow
 from components.batch.storage import LocalStorage
-from components.batch.worker import WorkOrder
+from components.batch.work_order import WorkOrder
 from components.detection.bundle import Bundle
 from components.settings import Params, Shadow
 from tests.batch.conftest import tree

@@ -17,7 +17,8 @@ from components.batch.journal import Journal
 from components.batch.manifest import PUBLISHED, QUARANTINED, ImageRow, commit_manifest, read_rows
 from components.batch.sources import list_images
 from components.batch.storage import LocalStorage
-from components.batch.worker import WorkOrder, load_blurring, process_image
+from components.batch.work_order import WorkOrder
+from components.batch.worker import load_blurring, process_image
 from components.detection.cascade import Proposals
 from components.detections import FACE, LICENSE_PLATE, Detections
 from components.errors import Reason, StreetveilError

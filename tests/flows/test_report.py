@@ -13,7 +13,8 @@ from components.batch.journal import Journal
 from components.batch.manifest import commit_manifest
 from components.batch.sources import list_images
 from components.batch.storage import open_destination
-from components.batch.worker import WorkOrder, load_blurring, process_image
+from components.batch.work_order import WorkOrder
+from components.batch.worker import load_blurring, process_image
 from components.detection.bundle import Bundle
 from components.settings import Params
 from flows.cli import app

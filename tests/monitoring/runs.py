@@ -9,7 +9,7 @@ from components.batch.manifest import PUBLISHED, QUARANTINED, ImageRow, Proposal
 from components.batch.run import Run
 from components.batch.run_key import RunKey
 from components.batch.storage import open_destination
-from components.batch.worker import WorkOrder
+from components.batch.work_order import WorkOrder
 from components.detection.bundle import Bundle
 from components.errors import Reason
 from components.monitoring.run_figures import figures_of

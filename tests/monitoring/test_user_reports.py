@@ -19,7 +19,8 @@ from components.batch.lookup import find_published, valid_row
 from components.batch.manifest import MANIFESTS, ImageRow, commit_manifest, read_manifest
 from components.batch.sources import list_images
 from components.batch.storage import LocalStorage, open_destination
-from components.batch.worker import WorkOrder, load_blurring, process_image
+from components.batch.work_order import WorkOrder
+from components.batch.worker import load_blurring, process_image
 from components.detection.bundle import Bundle
 from components.detections import STAGE_PERSON
 from components.errors import StreetveilError

@@ -8,7 +8,7 @@ from typing import Literal
 from components.batch.engines.crews import crew_engine, threads_of
 from components.batch.engines.engine import Engine
 from components.batch.engines.local import local_engine
-from components.batch.worker import WorkOrder
+from components.batch.work_order import WorkOrder
 from components.detection.onnx_runtime import Device, resolve_device
 from components.errors import StreetveilError
 from components.settings import Params

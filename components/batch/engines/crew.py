@@ -21,7 +21,8 @@ from threading import Lock, Thread
 from typing import Any
 
 from components.batch.engines.engine import Failure
-from components.batch.worker import WorkOrder, start_worker
+from components.batch.work_order import WorkOrder
+from components.batch.worker import start_worker
 from components.detection.batching import ProcessLostError
 from components.detection.runtime import Sharing
 from components.errors import StreetveilError

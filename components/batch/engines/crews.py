@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from components.batch.engines.crew import Call, Crew, Outcomes
 from components.batch.engines.engine import Engine, Failure, ends_all
-from components.batch.worker import WorkOrder
+from components.batch.work_order import WorkOrder
 from components.detection.gpus import gpu_count
 from components.detection.onnx_runtime import Precision, resolve_device
 from components.detection.runtime import Sharing

@@ -12,7 +12,8 @@ from components.batch.journal import Journal
 from components.batch.manifest import ImageRow
 from components.batch.shards import Shard
 from components.batch.sources import ImageRef
-from components.batch.worker import WorkOrder, crash_fault, work
+from components.batch.work_order import WorkOrder
+from components.batch.worker import crash_fault, work
 from components.errors import ImageFault, Reason, StreetveilError
 
 OnRow = Callable[[ImageRow], None]

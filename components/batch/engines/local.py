@@ -13,7 +13,8 @@ from typing import TypeVar
 from pebble import ProcessExpired, ProcessPool
 
 from components.batch.engines.engine import Engine, Failure, ends_all
-from components.batch.worker import WorkOrder, start_worker
+from components.batch.work_order import WorkOrder
+from components.batch.worker import start_worker
 
 Answer = TypeVar("Answer")
 

@@ -21,7 +21,8 @@ import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from components.batch.engines.engine import Engine, Failure, ends_all
-from components.batch.worker import WorkOrder, start_worker
+from components.batch.work_order import WorkOrder
+from components.batch.worker import start_worker
 from components.detection.bundle import Bundle
 from components.errors import StreetveilError
 

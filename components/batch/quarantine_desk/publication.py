@@ -26,8 +26,9 @@ from components.batch.second_look import HELD_BACK
 from components.batch.shards import Shard
 from components.batch.sources import ImageRef, find_image
 from components.batch.storage import Storage
-from components.batch.worker import ByHand, process_image
+from components.batch.work_order import ByHand
 from components.batch.worker import held as in_hand
+from components.batch.worker import process_image
 from components.detection.exemptions import Exemption
 from components.errors import ImageFault, Reason, StreetveilError
 

@@ -16,7 +16,8 @@ from components.batch.exemption_book import ExemptionBook
 from components.batch.manifest import QUARANTINED, ImageRow, commit_manifest
 from components.batch.quarantine_desk.publication import Desk
 from components.batch.storage import open_destination
-from components.batch.worker import WorkOrder, load_blurring
+from components.batch.work_order import WorkOrder
+from components.batch.worker import load_blurring
 from components.detection.bundle import Bundle
 from components.settings import Params
 from tests.conftest import encoded
