@@ -8,27 +8,23 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import expect
 from skimage import data
 
 from components.evaluation.hand_count.answers import Answer, AnswerBook, AreaMark
 from components.evaluation.hand_count.sample import Area, Sample, SampledImage, make_sample, write_sample
-from components.settings import PROJECT_ROOT
 from flows.pages import free_port
 from tests.conftest import encoded
+from tests.servers.local_pages import SCREENSHOTS, Served, chromium, opened, page_served, point_at
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]
-SCREENSHOTS = PROJECT_ROOT / "data" / "screenshots"
-SIZE = {"width": 1440, "height": 860}
 FACE, POSTER = Area("face", 172, 64, 276, 198), Area("face", 420, 40, 470, 110)
 
 
@@ -66,55 +62,9 @@ def count(tmp_path: Path) -> tuple[Path, Sample]:
     return tmp_path / "count.json", sample
 
 
-@contextmanager
-def served(sample_file: Path, port: int, counter: str = "ada") -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """`streetveil handcount serve` under way; the address that it prints, and its process."""
-    command = [sys.executable, "-m", "flows.cli", "handcount", "serve", sample_file, "--counter", counter]
-    process = subprocess.Popen(
-        [*command, "--port", str(port), "--no-open"], stdout=subprocess.PIPE, text=True, cwd=PROJECT_ROOT,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(2)]
-        yield lines[1].strip(), process
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
-@contextmanager
-def chromium(profile: Path, dark: bool = False) -> Iterator[BrowserContext]:
-    """A headless Chromium of the system whose storage outlives it, as a person's does."""
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-    with sync_playwright() as playwright:
-        context = playwright.chromium.launch_persistent_context(
-            profile, executable_path="/usr/bin/chromium", args=[*quiet, "--disable-sync"], viewport=SIZE,  # type: ignore[arg-type]
-            color_scheme="dark" if dark else "light",
-        )  # fmt: skip
-        yield context
-        context.close()
-
-
-def opened(context: BrowserContext, address: str) -> Page:
-    """The page, loaded, with its help closed; whatever it complains of fails the test."""
-    page = context.new_page()
-    page.on("pageerror", lambda error: pytest.fail(str(error)))
-    page.on("console", lambda message: pytest.fail(message.text) if "Content Security" in message.text else None)
-    page.goto(address)
-    expect(page.locator("#kept")).to_have_text("saved")
-    expect(page.locator("#zoom")).to_contain_text("%")
-    if page.locator("#help").is_visible():
-        page.keyboard.press("Escape")
-    return page
-
-
-def point_at(page: Page, x: float, y: float, side: str = "published") -> None:
-    """Put the cursor on a pixel of the picture."""
-    image = page.locator(f'.pane[data-side="{side}"] img')
-    box, width = image.bounding_box(), int(image.get_attribute("width") or 0)
-    assert box is not None
-    page.mouse.move(box["x"] + x * box["width"] / width, box["y"] + y * box["width"] / width)
+def served(sample_file: Path, port: int, counter: str = "ada") -> AbstractContextManager[Served]:
+    """`streetveil handcount serve` under way."""
+    return page_served("handcount", "serve", sample_file, "--counter", counter, "--port", port)
 
 
 def read(sample_file: Path, counter: str = "ada") -> dict[str, Answer]:

@@ -6,10 +6,7 @@ import hashlib
 import json
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import cv2
@@ -23,10 +20,9 @@ from components.batch.lookup import history, valid_row
 from components.batch.manifest import QUARANTINED, ImageRow, Proposal, commit_manifest
 from components.batch.quarantine_desk.drafts import read_draft
 from components.batch.storage import LocalStorage
-from components.settings import PROJECT_ROOT
 from flows.pages import free_port
 from tests.conftest import encoded
-from tests.servers.test_hand_count_page import SCREENSHOTS, chromium, point_at
+from tests.servers.local_pages import SCREENSHOTS, Served, chromium, opened, page_served, point_at
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]
 FACE = (172, 64, 276, 198)  # of the first picture
@@ -73,35 +69,18 @@ def night(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, LocalS
     return photos, storage
 
 
-@contextmanager
-def served(photos: Path, storage: LocalStorage, port: int) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """`streetveil quarantine desk` under way; the address that it prints, and its process."""
-    command = [sys.executable, "-m", "flows.cli", "quarantine", "desk", photos, storage.root, "--by", "ada"]
-    process = subprocess.Popen(
-        [*command, "--port", str(port), "--no-open", "--device", "cpu"], stdout=subprocess.PIPE, text=True,
-        cwd=PROJECT_ROOT, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+def served(photos: Path, storage: LocalStorage, port: int) -> AbstractContextManager[Served]:
+    """`streetveil quarantine desk` under way."""
+    return page_served(
+        "quarantine", "desk", photos, storage.root, "--by", "ada", "--port", port, "--device", "cpu"
     )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(2)]
-        yield lines[1].strip(), process
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
 
 
-def opened(context: BrowserContext, address: str) -> Page:
-    """The page, loaded, with its help closed; whatever it complains of fails the test."""
+def desk_opened(context: BrowserContext, address: str) -> Page:
+    """The page, loaded; its looks take their time on a busy machine."""
     context.set_default_timeout(60_000)
-    expect.set_options(timeout=60_000)  # looks take their time on a busy machine
-    page = context.new_page()
-    page.on("pageerror", lambda error: pytest.fail(str(error)))
-    page.on("console", lambda message: pytest.fail(message.text) if "Content Security" in message.text else None)
-    page.goto(address)
-    expect(page.locator("#kept")).to_have_text("saved", timeout=60_000)
-    if page.locator("#help").is_visible():
-        page.keyboard.press("Escape")
-    return page
+    expect.set_options(timeout=60_000)
+    return opened(context, address, is_picture=False)
 
 
 def looked_at(page: Page, name: str) -> None:
@@ -131,7 +110,7 @@ def test_drawing_and_publishing_by_keyboard(night: tuple[Path, LocalStorage], tm
     photos, storage = night
     name = "camera-0/0000.jpg"
     with served(photos, storage, free_port()) as (address, _), chromium(tmp_path / "profile") as context:
-        page = opened(context, address)
+        page = desk_opened(context, address)
         assert "token" not in page.url
         looked_at(page, "0000")
         expect(page.locator("#reason")).to_contain_text("timeout")
@@ -179,7 +158,7 @@ def test_what_was_found_is_hidden_unless_it_is_removed(night: tuple[Path, LocalS
     photos, storage = night
     name = "camera-0/0001.jpg"
     with served(photos, storage, free_port()) as (address, _), chromium(tmp_path / "profile") as context:
-        page = opened(context, address)
+        page = desk_opened(context, address)
         looked_at(page, "0001")
         expect(page.locator(".region.found")).not_to_have_count(0)
         page.keyboard.press("Tab")
@@ -196,7 +175,7 @@ def test_a_picture_is_discarded_with_a_reason_asked_once(night: tuple[Path, Loca
     """A damaged file says why nobody sees it and cannot be published; without a reason it is not discarded."""
     photos, storage = night
     with served(photos, storage, free_port()) as (address, _), chromium(tmp_path / "profile") as context:
-        page = opened(context, address)
+        page = desk_opened(context, address)
         for _ in range(4):
             if "broken" in (page.locator("#path").text_content() or ""):
                 break
@@ -227,7 +206,7 @@ def test_what_was_drawn_survives_reload_and_death(night: tuple[Path, LocalStorag
     photos, storage = night
     port, name = free_port(), "camera-0/0000.jpg"
     with served(photos, storage, port) as (address, process), chromium(tmp_path / "profile") as context:
-        page = opened(context, address)
+        page = desk_opened(context, address)
         looked_at(page, "0000")
         point_at(page, 300, 300, side="original")
         page.mouse.down()
@@ -246,7 +225,7 @@ def test_what_was_drawn_survives_reload_and_death(night: tuple[Path, LocalStorag
         expect(page.locator("#reason")).to_contain_text("nothing was decided")
     assert not storage.exists(name)
     with served(photos, storage, port) as (address, _), chromium(tmp_path / "profile") as context:
-        page = opened(context, address)
+        page = desk_opened(context, address)
         looked_at(page, "0000")
         expect(page.locator("#tally-drawn b")).to_have_text("2", timeout=60_000)
         expect(page.locator("#kept")).to_have_text("saved")

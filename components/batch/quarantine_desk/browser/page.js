@@ -1,11 +1,11 @@
 // The page: which picture is shown, what the keys do, what is written around it. Only Enter publishes.
 
 import { makeKeeper } from "./keep.js";
+import { by, status, toast } from "./notices.js";
 import { add, altered, between, blank, boxes, joined as joinedDrafts, moved, regions, remove, resized, same, under } from "./regions.js";
 import { makeViews } from "./view.js";
 
 const STEP_PX = 80, NUDGE_PX = 8, CORNER_PX = 12, ONE_CHANGE_MS = 1000;
-const by = (id) => document.getElementById(id);
 
 const state = { desk: null, index: 0, look: null, selected: -1, drag: null, busy: false, keeper: null, looks: new Map(), undo: new Map() };
 const views = makeViews(by("views"), () => state.desk && draw(), { press, drag, release });
@@ -284,23 +284,10 @@ function finished() {
   by("finished").showModal();
 }
 
-let toasted;
-function toast(text) {
-  by("toast").textContent = text;
-  by("toast").classList.add("shown");
-  clearTimeout(toasted);
-  toasted = setTimeout(() => by("toast").classList.remove("shown"), 1600);
-}
-
 function problem(text, title = "") {
   by("problem").replaceChildren(...[title, text].filter(Boolean).map((line) => Object.assign(document.createElement("span"), { textContent: line })));
   by("problem").hidden = false;
   by("side").textContent = "";
-}
-
-function status(kind, text) {
-  by("kept").className = `kept ${kind}`;
-  by("kept").textContent = text;
 }
 
 function joined(path) {

@@ -2,11 +2,11 @@
 
 import { makeKeeper } from "./keep.js";
 import { NAMES, areaUnder, blank, boxes, changed, joined as joinedAnswers, markArea, markMissed, same, tallies, undo, unmark } from "./marks.js";
+import { by, status, toast } from "./notices.js";
 import { makeViews } from "./view.js";
 
 const LONGEST_LOOK_S = 300; // whoever is away for longer is not counting
 const STEP_PX = 80;
-const by = (id) => document.getElementById(id);
 
 const state = { sample: null, index: 0, since: 0, under: -1, keeper: null, pictures: new Map() };
 const views = makeViews(by("views"), () => state.sample && draw());
@@ -130,22 +130,9 @@ function firstLeft() {
   return left < 0 ? toast("All pictures are counted") : show(left);
 }
 
-let toasted;
-function toast(text) {
-  by("toast").textContent = text;
-  by("toast").classList.add("shown");
-  clearTimeout(toasted);
-  toasted = setTimeout(() => by("toast").classList.remove("shown"), 1600);
-}
-
 function problem(text) {
   by("problem").textContent = text;
   by("problem").hidden = false;
-}
-
-function status(kind, text) {
-  by("kept").className = `kept ${kind}`;
-  by("kept").textContent = text;
 }
 
 function joined(path) {
