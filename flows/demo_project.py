@@ -75,7 +75,7 @@ def small_params(told: dict[str, Any]) -> dict[str, Any]:
     told["registry"]["model_name"] = MODEL
     told["profiles"]["rendered"] |= {"epochs": 1, "short_images": 8}
     told["optimisation"] |= {"calibration_images": 16, "epochs": 1}
-    told["verifier"] |= {"epochs": 2}
+    told["verifier"]["continued"] |= {"epochs": 1}
     told["verifier"]["examples"]["canvases"] |= {"train": 24, "val": 8}
     told["retraining"] |= {"check_s": 2, "profile": "rendered", "target": "bias@rendered"}
     told["labelling"]["random_share"] = 1
@@ -92,7 +92,7 @@ def real_params(told: dict[str, Any], real: Real, month: Month) -> dict[str, Any
     told["registry"]["model_name"] = REAL_MODEL
     told["profiles"]["monthly"] |= {"epochs": real.epochs, "short_images": 40}
     told["optimisation"] |= {"calibration_images": 60, "validation_images": 60}
-    told["verifier"] |= {"epochs": 5}
+    told["verifier"]["continued"] |= {"epochs": 3}
     told["verifier"]["examples"]["canvases"] |= {"train": 150, "val": 50}
     told["retraining"] |= {"profile": "monthly", "target": "train_stage2@monthly"}
     told["dataset"]["sets"] = [one.model_dump(mode="json", exclude_none=True) for one in month.sets]

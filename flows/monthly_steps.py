@@ -29,6 +29,7 @@ from components.monitoring.history import History, reference_for
 from components.monitoring.reference import Reference
 from components.registry import review
 from components.registry.candidate import Status
+from components.registry.champion_weights import attach_weights
 from components.registry.models import CHAMPION
 from flows.evaluation_run import Candidate, evaluate_candidates
 from flows.monthly_loop import Loop, desk_of, verdict_of, version_of
@@ -166,6 +167,7 @@ def register(loop: Loop) -> Result:
     version = review.register_challenger(
         loop.registry, loop.trained(loop.chain), verdict_of(loop), provenance, loop.evaluation / PAGE, loop.journal.key
     )
+    attach_weights(loop.registry, version, loop.chain)
     return {"version": version}
 
 

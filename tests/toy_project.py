@@ -14,6 +14,7 @@ from components.dataset.labelling.import_ import import_labels
 from components.dataset.labelling.sample import SampledImage, read_sample
 from components.dataset.labels import LabelledBox, labelled_image, write_labels
 from components.detection.bundle import ModelFile
+from components.detection.shipped import TRAINABLE
 from components.detections import CLASS_NAMES
 from components.loop_journal import LoopJournal
 from components.registry.models import CHAMPION, Registry
@@ -93,9 +94,10 @@ def _frozen_test(folder: Path) -> None:
 
 
 def _chain(folder: Path) -> None:
-    command = f"{sys.executable} -m tests.toy_training data/labelled_by_us data/chain/toy/networks"
+    command = f"{sys.executable} -m tests.toy_training data/labelled_by_us data/chain/toy"
+    outs = [f"data/chain/toy/{name}" for name in ("networks", *(place.parent for place in TRAINABLE.values()))]
     (folder / "dvc.yaml").write_text(
-        f"stages:\n  train:\n    cmd: {command}\n    deps: [data/labelled_by_us]\n    outs: [data/chain/toy/networks]\n"
+        f"stages:\n  train:\n    cmd: {command}\n    deps: [data/labelled_by_us]\n    outs: [{', '.join(outs)}]\n"
     )
     versions.begin(folder)
 

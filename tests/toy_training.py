@@ -1,6 +1,6 @@
 """A training in a second: a network that looks for the colour that the labelled objects have and the rest has not.
 
-python -m tests.toy_training LABELLED OUT: what people labelled wrongly, it learns wrongly.
+python -m tests.toy_training LABELLED CHAIN: what people labelled wrongly, it learns wrongly.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from components.dataset.labels import read_labels
+from components.detection.shipped import TRAINABLE
 from components.detections import CLASS_NAMES
 from tests.toy_model import toy_onnx
 
@@ -20,9 +21,9 @@ NETWORKS = {"face": "faces.onnx", "license_plate": "plates.onnx"}
 _LEAST_CONTRAST = 0.1  # of colours from 0 to 1; objects that look like the rest teach nothing
 
 
-def train(labelled: Path, out: Path) -> None:
-    """Write a network for each class."""
-    out.mkdir(parents=True, exist_ok=True)
+def train(labelled: Path, chain: Path) -> None:
+    """Write a network for each class, and their colours for weights that a training goes on from."""
+    (chain / "networks").mkdir(parents=True, exist_ok=True)
     inside: dict[int, list[NDArray]] = {0: [], 1: []}
     rest = []
     for file in sorted(labelled.glob("*/labels.json")):
@@ -33,7 +34,10 @@ def train(labelled: Path, out: Path) -> None:
                 inside[int(class_id)].append(pixels[y1:y2, x1:x2].reshape(-1, 3).mean(axis=0))
     for class_id, name in enumerate(CLASS_NAMES):
         weights = _apart(np.mean(inside[class_id], axis=0), np.mean(rest, axis=0))
-        (out / NETWORKS[name]).write_bytes(toy_onnx(tuple(weights)))
+        (chain / "networks" / NETWORKS[name]).write_bytes(toy_onnx(tuple(weights)))
+    for place in TRAINABLE.values():
+        (chain / place).parent.mkdir(exist_ok=True)
+        (chain / place).write_text(f"{place} of {inside[0][0]}")
 
 
 def _apart(colour: NDArray, rest: NDArray) -> list[float]:

@@ -13,6 +13,8 @@ from components.packages import package_folder
 
 WEIGHTS = Path(__file__).with_name("weights")
 STAGE_1, VERIFIER, PINS = "street.onnx", "verifier.onnx", "pins.json"
+# What a training goes on from, and where in its folder the chain leaves it.
+TRAINABLE = {"street.npz": Path("stage1", "best.npz"), "verifier.npz": Path("stage2", "verifier.npz")}
 
 
 def peer_files(role: Role = "stage1") -> tuple[ModelFile, ...]:

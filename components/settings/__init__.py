@@ -41,7 +41,7 @@ from components.settings.training import (
     Training,
     Views,
 )
-from components.settings.verifier import FAMILIES, CropVariation, Family, ProposalExamples, VerifierTraining
+from components.settings.verifier import FAMILIES, Continued, CropVariation, Family, ProposalExamples, VerifierTraining
 from components.settings.video import Encoder, Video
 
 __all__ = [
@@ -55,6 +55,7 @@ __all__ = [
     "Capacity",
     "CheckpointChoice",
     "ClassRule",
+    "Continued",
     "Count",
     "CropVariation",
     "Daily",

@@ -71,11 +71,24 @@ class CropVariation(Frozen):
     compression_share: Share
 
 
+class Continued(Frozen):
+    """How a training goes on from weights that have learnt already.
+
+    Attributes:
+        epochs: how long.
+        learning_rate: its highest.
+    """
+
+    epochs: Count
+    learning_rate: Positive
+
+
 class VerifierTraining(Frozen):
     """How stage 2 is trained and calibrated.
 
     Attributes:
         families: what the network is told of a proposal.
+        continued: what takes the place of epochs and learning_rate where a training goes on from other weights.
         positive_weight: how many times more a missed object costs than a false one, after both have been balanced.
         max_balance: no example counts more than so many times the mean one for being of a rarer kind.
         threshold: of each class, the confidence at which it is calibrated, above the strictest region's threshold.
@@ -92,6 +105,7 @@ class VerifierTraining(Frozen):
     batch_size: Annotated[int, Field(ge=2)]
     seed: Annotated[int, Field(ge=0)]
     learning_rate: Positive
+    continued: Continued
     weight_decay: NotNegative
     dropout: Annotated[float, Field(ge=0, lt=1)]
     positive_weight: PositiveWeight

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from components.detection.shipped import PINS, STAGE_1, VERIFIER, WEIGHTS
+from components.detection.shipped import PINS, STAGE_1, TRAINABLE, VERIFIER, WEIGHTS
 from components.evaluation.model_card import with_figures
 from components.training.checkpoint import Arrays, read_arrays, write_arrays
 
 CARD = "MODEL_CARD.md"
 METRICS = "metrics.json"
-TRAINABLE = "street.npz"
 
 
 def ship(chain: Path, weights: Path) -> None:
@@ -39,13 +38,14 @@ def ship(chain: Path, weights: Path) -> None:
         STAGE_1: (chain / "optimised" / "street.onnx").read_bytes(),
         VERIFIER: (chain / "stage2" / "verifier.onnx").read_bytes(),
     }
-    arrays, facts = read_arrays(chain / "stage1" / "best.npz")
+    trainable = {name: read_arrays(chain / place) for name, place in TRAINABLE.items()}
     metrics = (chain / "evaluation" / METRICS).read_text(encoding="utf-8")
     card = with_figures((weights / CARD).read_text(encoding="utf-8"), json.loads(metrics))
     for name, content in networks.items():
         (weights / name).write_bytes(content)
-    write_arrays(weights / TRAINABLE, halved(arrays), facts)
-    pins = {name: hashlib.sha256((weights / name).read_bytes()).hexdigest() for name in (*networks, TRAINABLE)}
+    for name, (arrays, facts) in trainable.items():
+        write_arrays(weights / name, halved(arrays), facts)
+    pins = {name: hashlib.sha256((weights / name).read_bytes()).hexdigest() for name in (*networks, *trainable)}
     (weights / PINS).write_text(json.dumps(pins, indent=1) + "\n", encoding="utf-8")
     (weights / METRICS).write_text(metrics, encoding="utf-8")
     (weights / CARD).write_text(card, encoding="utf-8")

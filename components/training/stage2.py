@@ -1,6 +1,6 @@
 """Train the verifier on stage 1's proposals, and calibrate it so that a region's thresholds keep their meaning.
 
-python -m components.training.stage2 --proposals FOLDER --out FOLDER [--ablate]
+python -m components.training.stage2 --proposals FOLDER --out FOLDER [--weights FILE.npz] [--ablate]
 """
 
 from __future__ import annotations
@@ -76,7 +76,13 @@ class AblationRow:
     removed_share: dict[str, float | None]
 
 
-def train_stage2(settings: VerifierTraining, training: Examples, validation: Examples, folder: Path) -> Stage2:
+def train_stage2(
+    settings: VerifierTraining,
+    training: Examples,
+    validation: Examples,
+    folder: Path,
+    first: VerifierNetwork | None = None,
+) -> Stage2:
     """Train, calibrate, measure and export.
 
     Args:
@@ -84,12 +90,13 @@ def train_stage2(settings: VerifierTraining, training: Examples, validation: Exa
         training: what to learn from.
         validation: proposals of pictures that nothing is learnt from.
         folder: for the weights, the ONNX file and the report.
+        first: a network that is trained on; its calibration is found anew.
 
     Raises:
-        StreetveilError: there is nothing to tell apart, or the loss is no number.
+        StreetveilError: there is nothing to tell apart, the loss is no number, or `first` is another kind of network.
     """
     started = time.monotonic()
-    network = fit(training, settings, lambda line: print(line, flush=True))
+    network = fit(training, settings, lambda line: print(line, flush=True), first)
     raw = logits_of(network, validation)
     calibration = calibrate(validation, raw, settings)
     put_into(network, calibration)
@@ -178,11 +185,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--proposals", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, help="of a verifier that is trained on")
     parser.add_argument("--ablate", action="store_true")
     given = parser.parse_args()
     settings = load_params().verifier
     training, validation = (read_examples(given.proposals, part) for part in ("train", "val"))
-    trained = train_stage2(settings, training, validation, given.out)
+    first = read_network(given.weights) if given.weights else None
+    trained = train_stage2(settings, training, validation, given.out, first)
     for title in ("figures", "crossed", "confident"):
         print(title, *(_told(name, row) for name, row in getattr(trained, title).items()), sep="\n  ")
     for name, source in trained.calibration.measured_on.items():

@@ -13,10 +13,12 @@ import pytest
 
 from benchmarks.drift import days
 from components.dataset.labelling.labelled import labelled_by_us
+from components.detection.shipped import TRAINABLE
 from components.loop_journal import LoopJournal, Result, open_loop
 from components.monitoring.history import History
 from components.monitoring.reference import REFERENCE_FILE, Reference
 from components.registry import review
+from components.registry.champion_weights import fetch_weights
 from components.registry.entries import entries, entry_of
 from components.registry.models import CHAMPION, PREVIOUS
 from components.settings import PROJECT_ROOT, Params
@@ -118,6 +120,10 @@ def test_the_loop_ends_at_a_champion_wherever_it_dies(project: Project) -> None:
     assert stored is not None
     reference = Reference.from_json(stored.read_text())
     assert (reference.model_version, len(reference.days)) == ("2", project.params.drift.reference_days)
+    begun_from = project.folder / "next_month"
+    assert fetch_weights(project.registry, begun_from) == "version 2, the champion"
+    for name, place in TRAINABLE.items():
+        assert (begun_from / name).read_bytes() == (project.folder / "data/chain/toy" / place).read_bytes()
 
 
 def test_broken_labels_are_stopped_by_the_gate(project: Project) -> None:

@@ -12,12 +12,13 @@ import pytest
 
 from components.detection.bundle import ModelFile
 from components.detection.sanity import SANITY_PICTURES
-from components.detection.shipped import shipped_files
+from components.detection.shipped import TRAINABLE, WEIGHTS, shipped_files
 from components.detections import CLASS_NAMES, iou
 from components.errors import ModelError, StreetveilError
 from components.imaging.reading import decode
 from components.registry import champion as champion_module
 from components.registry.champion import bootstrap, resolve_champion
+from components.registry.champion_weights import attach_weights, fetch_weights
 from components.registry.models import CHAMPION, PREVIOUS, Registry
 from components.settings import PROJECT_ROOT, Params, load_params
 from tests.toy_model import model_file, toy_onnx
@@ -62,6 +63,33 @@ def test_bootstrap_does_nothing_where_there_is_a_model(registry: Registry) -> No
     """A second bootstrap neither registers a version nor moves the champion."""
     assert bootstrap(registry) is None
     assert registry.bundle(CHAMPION).version == "1"
+
+
+def test_a_training_goes_on_from_the_champions_weights_or_the_shipped_ones(registry: Registry, tmp_path: Path) -> None:
+    """A champion's own weights are taken whole; one that has none of its own, or half of them, gets the shipped."""
+    shipped = {name: (WEIGHTS / name).read_bytes() for name in TRAINABLE}
+
+    def fetched() -> dict[str, bytes]:
+        fetch_weights(registry, tmp_path / "first")
+        return {name: (tmp_path / "first" / name).read_bytes() for name in TRAINABLE}
+
+    assert fetched() == shipped
+    for place in TRAINABLE.values():
+        (tmp_path / place).parent.mkdir()
+        (tmp_path / place).write_text(f"learnt: {place}")
+    version = registry.register([model_file(tmp_path / "face.onnx", toy_onnx((0.5, -1.0, 0.5)))], alias=CHAMPION)
+    name, place = next(iter(TRAINABLE.items()))
+    registry.attach(version, Path(shutil.copy(tmp_path / place, tmp_path / name)))
+    assert fetched() == shipped
+    attach_weights(registry, version, tmp_path)
+    assert fetched() == {name: (tmp_path / place).read_bytes() for name, place in TRAINABLE.items()}
+
+
+def test_an_empty_registry_has_the_shipped_weights(tmp_path: Path) -> None:
+    """Before anything is registered, a training goes on from what comes with the installation."""
+    told = fetch_weights(Registry("none", f"sqlite:///{tmp_path}/mlflow.db", str(tmp_path)), tmp_path / "first")
+    assert told == "those that come with the installation"
+    assert sorted(file.name for file in (tmp_path / "first").iterdir()) == sorted(TRAINABLE)
 
 
 def test_a_sound_champion_is_used(registry: Registry, params: Params) -> None:

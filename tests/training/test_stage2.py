@@ -16,7 +16,16 @@ from components.detection.proposal_features import COLOUR, GEOMETRY, ROW_LENGTH,
 from components.detection.verifier import Verifier
 from components.detections import CLASS_NAMES, FACE, LICENSE_PLATE, Detections
 from components.errors import StreetveilError
-from components.settings import FAMILIES, PROJECT_ROOT, CropVariation, Params, PerClass, VerifierTraining, load_params
+from components.settings import (
+    FAMILIES,
+    PROJECT_ROOT,
+    Continued,
+    CropVariation,
+    Params,
+    PerClass,
+    VerifierTraining,
+    load_params,
+)
 from components.training import stage2
 from components.training.checkpoint import arrays_of, read_arrays, write_arrays
 from components.training.stage2 import Stage2, ablate, put_into, read_network, train_stage2
@@ -32,7 +41,7 @@ from components.training.verifier.calibration import (
 )
 from components.training.verifier.examples import Examples, Labels, concatenate
 from components.training.verifier.fitting import balanced_weights, fit, logits_of
-from components.training.verifier.network import VerifierNetwork
+from components.training.verifier.network import CALIBRATION, VerifierNetwork
 from components.training.verifier.variation import varied
 from tests.toy_model import SQUARE_PX, scene
 
@@ -113,6 +122,43 @@ def test_the_same_seed_gives_the_same_weights(toy: tuple[Examples, Examples]) ->
     assert all(np.array_equal(array, again[name]) for name, array in first.items())
     other = arrays_of(fit(examples, short.model_copy(update={"seed": 8})).state_dict())
     assert not np.array_equal(other["last.weight"], first["last.weight"])
+
+
+def test_a_training_goes_on_from_other_weights(toy: tuple[Examples, Examples], trained: Stage2) -> None:
+    """A short and slow training of a good network stays good and leaves that one alone; from nothing it is worse."""
+    first, pace = read_network(trained.weights), {"epochs": 1, "learning_rate": 1e-4}
+    before = arrays_of(first.state_dict())
+    short = SMALL.model_copy(update={**pace, "continued": Continued(**pace)})
+    few = toy[0].select(np.arange(120))
+
+    def auc(start: VerifierNetwork | None) -> float:
+        logits = logits_of(fit(few, short, first=start), toy[1])
+        true = toy[1].labels.is_object
+        return roc_auc(logits[true], logits[~true]) or 0
+
+    assert auc(first) > 0.97 > 0.9 > auc(None)
+    assert all(np.array_equal(array, before[name]) for name, array in arrays_of(first.state_dict()).items())
+
+
+def test_going_on_begins_as_the_other_was_but_for_its_calibration(
+    toy: tuple[Examples, Examples], trained: Stage2
+) -> None:
+    """At a rate of next to nothing the logits are the other network's before it was calibrated."""
+    still = SMALL.model_copy(update={"continued": Continued(epochs=1, learning_rate=1e-12), "dropout": 0.0})
+    first = read_network(trained.weights)
+    again = fit(toy[0].select(np.arange(60)), still, first=first)
+    weights, learnt = first.state_dict(), again.state_dict()
+    for name in ("last.weight", "mean", "deviation", "towers.cnn.0.weight"):
+        assert torch.allclose(weights[name], learnt[name], atol=1e-6), name
+    for name in CALIBRATION:
+        assert weights[name].any() or name == "steep_shift"
+        assert not learnt[name].any()
+
+
+def test_weights_that_are_told_something_else_are_not_gone_on_from(toy: tuple[Examples, Examples]) -> None:
+    """Other families than the settings' are an error that names both and the remedy."""
+    with pytest.raises(StreetveilError, match=r"told geometry, verifier\.families .* or train without --weights"):
+        fit(toy[0].select(np.arange(60)), SMALL, first=VerifierNetwork(("geometry",)))
 
 
 def test_what_has_no_weight_teaches_nothing(toy: tuple[Examples, Examples]) -> None:

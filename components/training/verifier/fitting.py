@@ -15,7 +15,7 @@ from components.errors import StreetveilError
 from components.settings import VerifierTraining
 from components.training.recall_loss import RecallWeightedBCE
 from components.training.verifier.examples import Examples
-from components.training.verifier.network import VerifierNetwork
+from components.training.verifier.network import CALIBRATION, VerifierNetwork
 from components.training.verifier.variation import varied
 
 _WARMUP_SHARE = 0.1  # of all steps
@@ -24,7 +24,10 @@ _GRADIENT_NORM = 5.0
 
 
 def fit(
-    examples: Examples, settings: VerifierTraining, tell: Callable[[str], None] = lambda _: None
+    examples: Examples,
+    settings: VerifierTraining,
+    tell: Callable[[str], None] = lambda _: None,
+    first: VerifierNetwork | None = None,
 ) -> VerifierNetwork:
     """Train a network; the same examples and settings give the same weights on a CPU.
 
@@ -32,13 +35,16 @@ def fit(
         examples: those of weight 0 are left out.
         settings: how.
         tell: gets a line an epoch.
+        first: a network that is trained on as `continued` says, with the mean and deviation of the numbers that its
+            weights are made for; it is not changed. Without one, the seed says what is begun with.
 
     Returns:
         The network, in evaluation mode, not calibrated.
 
     Raises:
-        StreetveilError: there is nothing to tell apart, or the loss is no number.
+        StreetveilError: there is nothing to tell apart, the loss is no number, or `first` is told something else.
     """
+    pace = settings.continued if first else settings
     rows = np.flatnonzero(examples.labels.weight > 0)
     if len(np.unique(examples.labels.is_object[rows])) < 2:
         raise StreetveilError("there are no true or no false proposals among the examples: label more pictures")
@@ -47,19 +53,32 @@ def fit(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         network = VerifierNetwork(settings.families, settings.dropout)
-        told = examples.features
-        network.measure(torch.from_numpy(told.geometry[rows]), torch.from_numpy(told.colour[rows]))
-        steps = settings.epochs * (len(rows) // settings.batch_size + 1)
-        optimiser = torch.optim.AdamW(
-            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
+        if first is None:
+            told = examples.features
+            network.measure(torch.from_numpy(told.geometry[rows]), torch.from_numpy(told.colour[rows]))
+        else:
+            _go_on_from(first, network)
+        steps = pace.epochs * (len(rows) // settings.batch_size + 1)
+        optimiser = torch.optim.AdamW(network.parameters(), lr=pace.learning_rate, weight_decay=settings.weight_decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimiser, settings.learning_rate, total_steps=steps, pct_start=_WARMUP_SHARE, cycle_momentum=False
+            optimiser, pace.learning_rate, total_steps=steps, pct_start=_WARMUP_SHARE, cycle_momentum=False
         )
-        for epoch in range(1, settings.epochs + 1):
+        for epoch in range(1, pace.epochs + 1):
             loss = _epoch(network, optimiser, schedule, examples, weights, rng.permutation(rows), settings, rng)
-            tell(f"epoch {epoch} of {settings.epochs}: loss {loss:.4f}")
+            tell(f"epoch {epoch} of {pace.epochs}: loss {loss:.4f}")
     return network.eval()
+
+
+def _go_on_from(first: VerifierNetwork, network: VerifierNetwork) -> None:
+    """Let a network begin as another one is, but for its calibration."""
+    if first.families != network.families:
+        theirs, wanted = (", ".join(sorted(one.families)) for one in (first, network))
+        raise StreetveilError(
+            f"the weights to go on from are told {theirs}, verifier.families in params.yaml says {wanted}: "
+            "name the same, or train without --weights"
+        )
+    learnt = {name: value for name, value in first.state_dict().items() if name not in CALIBRATION}
+    network.load_state_dict(learnt, strict=False)
 
 
 def _epoch(

@@ -17,6 +17,7 @@ from components.settings import Family
 from components.training.verifier.calibration import SIZES_PX, STEEP_ASPECTS
 
 INPUT = "proposals"
+CALIBRATION = frozenset({"size_shift", "stage1_trust", "steep_shift"})  # of the numbers that a network keeps
 
 _OPSET = 17
 _LAYERS = ((3, 16, 2), (16, 24, 2), (24, 32, 1), (32, 48, 2), (48, 64, 1))  # channels in, channels out, stride
