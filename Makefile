@@ -21,7 +21,7 @@ demo: $(READY)  ## blur a small day of real photographs and look at the result
 	@$(BIN)/python -m flows.demo
 
 demo-loop: $(READY)  ## the monthly loop on rendered pictures, with a scripted labeller, in at most ten minutes
-	@$(BIN)/python -m flows.demo_loop $(if $(DATA),--data $(DATA)) $(if $(LABELS),--labels $(LABELS))
+	@$(BIN)/python -m flows.demo_loop $(if $(DATA),--data $(DATA)) $(if $(LABELS),--labels $(LABELS)) $(if $(OVERRIDE),--override "$(OVERRIDE)")
 
 test: $(READY)  ## the tests, in at most ten minutes on two cores
 	@$(BIN)/pytest -n 2 --dist worksteal

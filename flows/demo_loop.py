@@ -1,10 +1,12 @@
 """`make demo-loop`: the whole monthly loop in a project of its own, with a scripted labeller.
 
-python -m flows.demo_loop [--data FOLDER [--labels sound|broken] [--pictures N] [--test-pictures N] [--epochs N]]
+python -m flows.demo_loop [--data FOLDER [--labels sound|broken] [--pictures N] [--test-pictures N] [--epochs N]
+    [--override REASON]]
 
 Without a folder, on rendered pictures, in minutes: it ends at a candidate that waits for its review, and its figures
 mean nothing. With a folder of real labelled pictures (the sets of `dataset` in params.yaml), in most of an hour, judged
-on the whole test part: it ends at a new @champion, or at what the gate has stopped. The project is a copy below
+on the whole test part: it ends at a new @champion, or at what the gate has stopped; with --override the scripted
+reviewer promotes that too, and what was overridden is stored with his name and the reason. The project is a copy below
 `data/demo_loop`, so that neither your labelled sets nor your chain are touched; its models have names of their own in
 your registry.
 """
@@ -30,12 +32,13 @@ from flows.demo_project import DAY, PROJECT, Real, answers, make_project, write_
 from flows.pages import PREFECT_HOME, prefect_server
 
 _INSIDE = "STREETVEIL_DEMO_PREFECT_HOME"
+_OVERRIDE = "STREETVEIL_DEMO_OVERRIDE"  # the reason; none if it is empty
 _REVIEW_WAIT_DAYS = 1 / 24  # for the scripted reviewer, who needs seconds
 
 
 def main() -> int:
     """Make the project and run the loop in it."""
-    real = _arguments()
+    real, override = _arguments()
     month = make_project(real)
     if month is not None and real is not None:
         print(_told(month, real), flush=True)
@@ -47,22 +50,25 @@ def main() -> int:
         "STREETVEIL_MLFLOW_ARTIFACTS": environment.mlflow_artifacts,
         "STREETVEIL_PARAMS": str(PROJECT / "params.yaml"),
         _INSIDE: str(PREFECT_HOME),
+        _OVERRIDE: override,
     }
     command = [sys.executable, "-m", "flows.demo_loop"]
     return subprocess.run(command, cwd=PROJECT, env={**os.environ, **variables}, check=False).returncode
 
 
-def _arguments() -> Real | None:
+def _arguments() -> tuple[Real | None, str]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="a folder of real labelled pictures")
     parser.add_argument("--labels", choices=("sound", "broken"), default="sound")
     parser.add_argument("--pictures", type=int, default=400, help="labelled before, beside the test part")
     parser.add_argument("--test-pictures", type=int, help="of the test part; all by default")
     parser.add_argument("--epochs", type=int, default=1, help="of stage 1")
+    parser.add_argument("--override", default="", metavar="REASON", help="promote what the gate has stopped, and why")
     given = parser.parse_args()
     if given.data is None:
-        return None
-    return Real(given.data.absolute(), given.pictures, given.test_pictures, given.epochs, given.labels == "broken")
+        return None, ""
+    broken = given.labels == "broken"
+    return Real(given.data.absolute(), given.pictures, given.test_pictures, given.epochs, broken), given.override
 
 
 def _told(month: Month, real: Real) -> str:
@@ -99,6 +105,8 @@ def run_inside() -> int:
         console.print("The monthly loop: sample, labels, chain, evaluation, gate …")
         outcome = monthly_retraining(shadow_wait_days=0, review_wait_days=_REVIEW_WAIT_DAYS if known else 0)
         console.print(f"[bold]The loop: {outcome}.[/]")
+        if known and outcome == STOPPED and os.environ.get(_OVERRIDE):
+            people.override(console, registry, os.environ[_OVERRIDE])
         if not known and outcome != STOPPED:
             console.print("The next night, with the candidate in its shadow …")
             daily_blur(day=DAY + timedelta(days=1))

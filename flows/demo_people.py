@@ -18,7 +18,7 @@ from components.dataset.labelling.sample import read_sample
 from components.dataset.labels import LabelledImage
 from components.evaluation.verdict import Overall
 from components.registry.models import Registry
-from components.registry.review import approve, pending
+from components.registry.review import approve, pending, reviewed
 from components.settings import load_params
 
 REVIEWER = "the demo's reviewer"
@@ -53,6 +53,14 @@ def review(console: Console, registry: Registry) -> None:
     candidate = waiting[0]
     approve(registry, candidate.version, REVIEWER, ACCEPTED)
     console.print(f"The scripted reviewer has approved version {candidate.version}", highlight=False)
+
+
+def override(console: Console, registry: Registry, reason: str) -> None:
+    """Promote what the gate has stopped; who did so, why, and which rows of the gate it was, are stored with it."""
+    stopped = reviewed(registry)[0]
+    approve(registry, stopped.version, REVIEWER, reason, override=True)
+    overridden = reviewed(registry)[0].override
+    console.print(f"The scripted reviewer has overridden the gate for version {stopped.version}: {overridden}")
 
 
 def _answers(place: Path, known: Mapping[str, LabelledImage]) -> Path:
