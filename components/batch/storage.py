@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import os
 import secrets
 from collections.abc import Iterator
@@ -63,7 +64,6 @@ class Storage(Protocol):
 
 
 _NOTHING_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
-_WRITE_ATTEMPTS = 100  # each loses against a tidying process only if that steps in between two system calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +78,11 @@ class LocalStorage:
 
     def write(self, path: str, content: bytes, durable: bool = True) -> None:
         """See `Storage.write`: a temporary name, fsync, rename, fsync of the folder."""
-        for attempts_left in reversed(range(_WRITE_ATTEMPTS)):
-            try:
-                return self._write_once(path, content, durable)
-            except (FileNotFoundError, FileExistsError):
-                # Another process may have tidied an empty folder away in between; what really stands in the way stays.
-                if not attempts_left:
-                    raise
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
+            return self._write_once(path, content, durable)
+        # Another process may have tidied an empty folder away in between. Now none can; what is in the way is told.
+        with self._tidied_by_nobody_else():
+            return self._write_once(path, content, durable)
 
     def _write_once(self, path: str, content: bytes, durable: bool) -> None:
         target = self.root / path
@@ -134,9 +132,21 @@ class LocalStorage:
         for path in (self.root / _TEMPORARY).glob("*-*"):
             if not is_alive(int(path.name.split("-")[0])):
                 path.unlink(missing_ok=True)
-        for folder in (self.root / _TEMPORARY, *sorted((self.root / STATE_FOLDER / "journal").glob("*"))):
-            with contextlib.suppress(OSError):  # not empty, or not there
-                folder.rmdir()
+        with self._tidied_by_nobody_else():
+            for folder in (self.root / _TEMPORARY, *sorted((self.root / STATE_FOLDER / "journal").glob("*"))):
+                with contextlib.suppress(OSError):  # not empty, or not there
+                    folder.rmdir()
+
+    @contextlib.contextmanager
+    def _tidied_by_nobody_else(self) -> Iterator[None]:
+        """A lock on the folder itself, which leaves no file; none where the disk knows no such locks, as over some NFS."""
+        place = os.open(self.root, os.O_RDONLY)
+        try:
+            with contextlib.suppress(OSError):
+                fcntl.flock(place, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(place)
 
 
 def told_name(path: PurePath) -> str:
