@@ -139,7 +139,7 @@ class LocalStorage:
 
     @contextlib.contextmanager
     def _tidied_by_nobody_else(self) -> Iterator[None]:
-        """A lock on the folder itself, which leaves no file; none where the disk knows no such locks, as over some NFS."""
+        """A lock on the folder itself, which leaves no file; none where a disk knows no such locks, as some NFS."""
         place = os.open(self.root, os.O_RDONLY)
         try:
             with contextlib.suppress(OSError):
