@@ -1,11 +1,11 @@
-"""Recall of the shipped model in the forms in which a GPU can compute it, on ONNX Runtime's CPU kernels.
+"""Recall of the shipped model in the forms in which a GPU can compute it, on ONNX Runtime.
 
-    python -m benchmarks.precision [--prepared FOLDER] [--images N]
+    python -m benchmarks.precision [--device cuda] [--prepared FOLDER] [--images N]
 
 `file` is what the gate has measured: 8-bit steps between stage 1's operations. `float32` is without them, `float16`
 with half of the bits, in which a CPU rounds after every operation. The pictures are the rendered plates of the shipped
-metrics, and N of the test part of a prepared set. A GPU's own kernels round elsewhere: this says what the forms lose,
-not what a GPU does.
+metrics, and N of the test part of a prepared set. A GPU's own kernels round elsewhere: without one, this says what the
+forms lose, and not what a GPU does.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from components.dataset.rendered_set import write_rendered_set
 from components.detection import runtime
 from components.detection.bundle import Bundle, load_cascade
 from components.detection.cascade import Cascade
-from components.detection.onnx_runtime import Precision
+from components.detection.onnx_runtime import Device, Precision
 from components.detection.runtime import Sharing
 from components.detection.shipped import shipped_files
 from components.detections import CLASS_NAMES
@@ -34,11 +34,11 @@ from components.settings import PROJECT_ROOT, Params, load_params
 _SEED = 3
 
 
-def cascade_in(precision: Precision, params: Params) -> Cascade:
+def cascade_in(precision: Precision, params: Params, device: Device) -> Cascade:
     """The shipped cascade in one form, on ONNX Runtime."""
     sharing = Sharing(params.gpu.model_copy(update={"batch_wait_ms": 0}), precision=precision)
     with patch.object(runtime, "is_installed", lambda: False):
-        return load_cascade(Bundle("shipped", "1", shipped_files()), params.detection, "cpu", sharing)
+        return load_cascade(Bundle("shipped", "1", shipped_files()), params.detection, device, sharing)
 
 
 def table(name: str, cascades: dict[str, Cascade], params: Params, folder: Path, images: list[LabelledImage]) -> None:
@@ -64,6 +64,7 @@ def _rendered(folder: Path) -> Iterable[LabelledImage]:
 def main() -> None:
     """Print the table as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--prepared", type=Path)
     parser.add_argument("--root", type=Path, default=PROJECT_ROOT, help="what its pictures' paths are relative to")
     parser.add_argument("--images", type=int, default=60)
@@ -73,7 +74,7 @@ def main() -> None:
     head += ("plate object recall", "plate pixel recall", "pixel FPR")
     print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
     with tempfile.TemporaryDirectory() as folder:
-        cascades = {form: cascade_in(form, params) for form in get_args(Precision)}
+        cascades = {form: cascade_in(form, params, given.device) for form in get_args(Precision)}
         rendered = list(_rendered(Path(folder) / "rendered"))
         table("rendered plates", cascades, params, Path(folder), rendered)
         if given.prepared is not None:

@@ -54,7 +54,7 @@ class Batched:
         network: runs in one thread at a time.
         limit: how many requests make a batch, at most. It is halved when memory runs out, and stays so.
         wait_s: how long a leader waits for company.
-        joined: puts blobs together.
+        joined: puts blobs together; rows that it adds after them are run too, and forgotten.
     """
 
     def __init__(
@@ -141,13 +141,14 @@ class Batched:
 
     def _together(self, part: Sequence[_Request]) -> list[list[NDArray]]:
         ends = np.cumsum([len(request.blob) for request in part])
-        results = self._network.run(self._joined([request.blob for request in part]), part[0].outputs)
-        for name, result in zip(part[0].outputs, results, strict=True):
-            if len(part) > 1 and (not result.ndim or len(result) != ends[-1]):
-                raise ModelError(f"output {name} has not one row for each input: the network cannot be batched")
-        if len(part) == 1:
+        batch = self._joined([request.blob for request in part])
+        results = self._network.run(batch, part[0].outputs)
+        if len(batch) == len(part[0].blob):
             return [results]
-        parts = [np.split(result, ends[:-1]) for result in results]
+        for name, result in zip(part[0].outputs, results, strict=True):
+            if not result.ndim or len(result) != len(batch):
+                raise ModelError(f"output {name} has not one row for each input: the network cannot be batched")
+        parts = [np.split(result[: ends[-1]], ends[:-1]) for result in results]
         return [list(own) for own in zip(*parts, strict=True)]
 
 

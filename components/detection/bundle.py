@@ -13,6 +13,7 @@ from components.detection.centerface import CenterFace
 from components.detection.detector import Detector
 from components.detection.onnx_runtime import Device
 from components.detection.runtime import Sharing
+from components.detection.safety_check import CANVAS_PX
 from components.detection.street import Street
 from components.detection.verifier import Verifier
 from components.detection.yolov8 import YoloV8, YoloV8Levels
@@ -130,7 +131,8 @@ def _detector(file: ModelFile, settings: Detection, device: Device, sharing: Sha
     if file.detector not in settings.tile_px:
         raise ModelError(f"{file.detector}: no detection.tile_px for it in params.yaml; add one")
     detector_of = (_OF_ANY_SIZE if file.role == "safety" else _OF_ONE_CLASS)[file.architecture]
-    shared = sharing and sharing.of(side_px=_on_grid(settings.tile_px[file.detector]))
+    side_px = CANVAS_PX if file.role == "safety" else settings.tile_px[file.detector]
+    shared = sharing and sharing.of(side_px=_on_grid(side_px))
     return detector_of(file.read(), CLASS_IDS[file.classes], device, file.detector, shared)
 
 

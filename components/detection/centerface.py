@@ -6,13 +6,14 @@ import numpy as np
 
 from components.detection.detector import checked
 from components.detection.onnx_runtime import Device
-from components.detection.planes import padded_planes
-from components.detection.runtime import Sharing, runtime_for
+from components.detection.planes import Frame
+from components.detection.runtime import Sharing, frame_on, runtime_for
 from components.detections import Detections, clip
 from components.imaging.reading import Pixels
 
 _STRIDE_PX = 4
-_MULTIPLE_PX = 32  # the network halves five times
+_FRAME = Frame(grey=0)
+_GPU_MULTIPLE_PX = 640  # each further shape takes a GPU's library seconds to plan for
 _HEATMAP, _SCALE, _OFFSET = "537", "538", "539"
 
 
@@ -37,14 +38,15 @@ class CenterFace:
     ) -> None:
         self.name = name
         self.class_ids = (class_id,)
-        self._runtime = runtime_for(name, model_bytes, device, {"input.1": ("n", 3, "h", "w")}, sharing)
+        self._frame = frame_on(device, _FRAME, _GPU_MULTIPLE_PX)
+        free = {"input.1": ("n", 3, "h", "w")}
+        self._runtime = runtime_for(name, model_bytes, device, free, sharing, self._frame)
 
     def detect(self, pixels: Pixels, threshold: float) -> Detections:
         """Find faces; see `Detector.detect`. The picture is padded, never scaled."""
         height, width = pixels.shape[:2]
-        blob = padded_planes(pixels, _MULTIPLE_PX, 0)[None]
-        raw = self._runtime.run(blob, (_HEATMAP, _SCALE, _OFFSET))
-        rows, columns = blob.shape[2] // _STRIDE_PX, blob.shape[3] // _STRIDE_PX
+        raw = self._runtime.run(self._frame.around(pixels), (_HEATMAP, _SCALE, _OFFSET))
+        rows, columns = (side // _STRIDE_PX for side in self._frame.sides(pixels))
         heatmap, scale, offset = (
             checked(self.name, output, (1, channels, rows, columns))[0]
             for output, channels in zip(raw, (1, 2, 2), strict=True)

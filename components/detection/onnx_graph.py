@@ -75,6 +75,37 @@ def float_form(model_bytes: bytes) -> Any:
     return model
 
 
+def pixel_form(model_bytes: bytes, divisor: float) -> bytes:
+    """The network as one that takes pixels, uint8 [n, h, w, 3], and makes its planes [n, 3, h, w] of them by itself.
+
+    Args:
+        model_bytes: an ONNX file whose first input is such planes.
+        divisor: of the pixels' values.
+    """
+    import onnx
+    from onnx.helper import make_node, make_tensor_value_info
+
+    model = onnx.load_model_from_string(model_bytes)
+    graph = model.graph
+    stored = {tensor.name for tensor in graph.initializer}
+    (planes,) = (value for value in graph.input if value.name not in stored)
+    n, channels, height, width = (side.dim_param or side.dim_value for side in planes.type.tensor_type.shape.dim)
+    shape = [n, height, width, channels]
+    graph.initializer.append(onnx.numpy_helper.from_array(np.array(divisor, np.float32), "pixels_divisor"))
+    nodes = [
+        make_node("Transpose", ["pixels_rgb"], ["pixels_planes"], perm=[0, 3, 1, 2]),
+        make_node("Cast", ["pixels_planes"], ["pixels_float"], to=onnx.TensorProto.FLOAT),
+        make_node("Div", ["pixels_float", "pixels_divisor"], ["pixels_scaled"]),
+        make_node("Cast", ["pixels_scaled"], [planes.name], to=planes.type.tensor_type.elem_type),
+    ]
+    graph.input.remove(planes)
+    graph.input.insert(0, make_tensor_value_info("pixels_rgb", onnx.TensorProto.UINT8, shape))
+    kept = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*nodes, *kept])
+    return model.SerializeToString()
+
+
 def is_half(model: Any) -> bool:
     """Whether a model of ONNX has weights in half precision."""
     import onnx

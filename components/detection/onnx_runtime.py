@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from components.detection.onnx_graph import float_form, is_half, self_contained
+from components.detection.onnx_graph import float_form, is_half, pixel_form, self_contained
 from components.errors import DeviceError, ModelError, OutOfMemoryError, StreetveilError
 from components.settings import Gpu
 
@@ -47,6 +47,7 @@ class Session:
         gpu: what may be used of a GPU; without, ONNX Runtime's own defaults.
         gpu_index: which one.
         precision: in which it computes.
+        divisor: if there is one, it is shown pixels, uint8 [n, h, w, 3], and divides them by this.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Session:
         gpu: Gpu | None = None,
         gpu_index: int = 0,
         precision: Precision = "file",
+        divisor: float | None = None,
     ) -> None:
         import onnxruntime
 
@@ -72,6 +74,8 @@ class Session:
             if kind == "cuda":
                 onnxruntime.preload_dlls()  # of the wheels beside it; without any, those of the system are found
             network = in_precision(network, precision)
+            if divisor is not None:
+                network = pixel_form(network, divisor)
             offered = providers(kind, gpu, gpu_index, precision)
             self._session = onnxruntime.InferenceSession(network, options, providers=offered)
             first_input = self._session.get_inputs()[0]
@@ -81,11 +85,12 @@ class Session:
             raise ModelError(f"{name}: not a usable ONNX file ({_said(error)})") from error
         self.input_name: str = first_input.name
         self.input_shape: list[int | str | None] = first_input.shape
-        self.input_dtype: type[np.floating[Any]] = np.float16 if "float16" in first_input.type else np.float32
+        of_floats = np.float16 if "float16" in first_input.type else np.float32
+        self.input_dtype: type[np.generic] = of_floats if divisor is None else np.uint8
         self.output_names = [output.name for output in self._session.get_outputs()]
 
     def run(self, blob: NDArray, outputs: Sequence[str]) -> list[NDArray]:
-        """Run the network on one batch [n, c, h, w].
+        """Run the network on one batch [n, ...].
 
         Raises:
             OutOfMemoryError: a smaller batch may fit.

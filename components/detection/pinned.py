@@ -23,14 +23,24 @@ class Staging:
         self._bytes = np.empty(0, np.uint8)
 
     def joined(self, blobs: Sequence[NDArray]) -> NDArray:
-        """Blobs [n, ...] of one kind, one after another; written over by the next call."""
+        """Blobs [n, ...] of one kind, one after another, and zeros up to a power of two rows.
+
+        A GPU's libraries plan anew for every number of rows. The next call writes over it.
+        """
         rows = sum(len(blob) for blob in blobs)
         first = blobs[0]
-        size = rows * first[0].nbytes
+        size = _power_of_two(rows) * first[0].nbytes
         if size > len(self._bytes):
             self._bytes = _page_locked(size, self._gpu_index)
-        batch = self._bytes[:size].view(first.dtype).reshape(rows, *first.shape[1:])
-        return np.concatenate(blobs, out=batch)
+        batch = self._bytes[:size].view(first.dtype).reshape(-1, *first.shape[1:])
+        np.concatenate(blobs, out=batch[:rows])
+        batch[rows:] = 0
+        return batch
+
+
+def _power_of_two(rows: int) -> int:
+    """The next one, from a number of at least 1 on."""
+    return 1 << (rows - 1).bit_length()
 
 
 def _page_locked(size: int, gpu_index: int) -> NDArray[np.uint8]:

@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from components.detection.detector import checked
 from components.detection.onnx_runtime import Device
-from components.detection.planes import padded_planes
-from components.detection.runtime import Runtime, Sharing, runtime_for
+from components.detection.planes import Frame
+from components.detection.runtime import Runtime, Sharing, frame_on, runtime_for
 from components.detections import CLASS_NAMES, Detections, clip
 from components.imaging.reading import Pixels
 
-_MULTIPLE_PX = 32  # the network halves five times
-_PADDING_GREY = 114  # what the network saw around its pictures in training
+_FRAME = Frame(grey=114)  # what the network saw around its pictures in training
+_GPU_MULTIPLE_PX = 64
 _OUTPUT = "found"
 
 
@@ -38,7 +38,8 @@ class Street:
     ) -> None:
         self.name = name
         self.class_ids = tuple(range(len(CLASS_NAMES)))
-        self._runtime = runtime or runtime_for(name, model_bytes, device, sharing=sharing)
+        self._frame = _FRAME if runtime else frame_on(device, _FRAME, _GPU_MULTIPLE_PX)
+        self._runtime = runtime or runtime_for(name, model_bytes, device, sharing=sharing, frame=self._frame)
 
     def detect(self, pixels: Pixels, threshold: float) -> Detections:
         """Find faces and plates; see `Detector.detect`. The picture is padded at its right and bottom, never scaled.
@@ -46,7 +47,7 @@ class Street:
         An anchor that could be both classes is returned as both.
         """
         height, width = pixels.shape[:2]
-        (raw,) = self._runtime.run(padded(pixels)[None], (_OUTPUT,))
+        (raw,) = self._runtime.run(self._frame.around(pixels), (_OUTPUT,))
         rows = checked(self.name, raw, (1, 4 + len(CLASS_NAMES), None))[0]
         class_id, anchor = np.nonzero(rows[4:] >= threshold)
         boxes = clip(rows[:4, anchor].T, width, height)
@@ -55,4 +56,4 @@ class Street:
 
 def padded(pixels: Pixels) -> NDArray[np.float32]:
     """A picture [h, w, 3] as the network takes it: float32 [3, H, W], 0 to 255, H and W the next multiples of 32."""
-    return padded_planes(pixels, _MULTIPLE_PX, _PADDING_GREY)
+    return _FRAME.around(pixels)[0]

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from components.detection.detector import checked
 from components.detection.onnx_runtime import Device
-from components.detection.planes import padded_planes
-from components.detection.runtime import Sharing, session_for
+from components.detection.planes import Frame
+from components.detection.runtime import Sharing, frame_on, session_for
 from components.detections import Boxes, Detections, clip
 from components.imaging.reading import Pixels
 
 _INPUT_PX = 640
-_PADDING_GREY = 114  # what the network saw around its pictures in training
+_FRAME = Frame(grey=114, divisor=255)  # what the network saw around its pictures in training
 _OUTPUT = "output0"
 
 # Where the network's three levels end, before what its export has fixed to one size; finest first, and their strides.
 _LEVELS = {f"/model.22/Concat_{i + 1}_output_0": stride_px for i, stride_px in enumerate((8, 16, 32))}
-_MULTIPLE_PX = 32
+_GPU_MULTIPLE_PX = 640
 _DISTANCES = 16  # to each side of a box, a distribution over 0 to 15 strides; Li et al. 2020, arXiv:2006.04388
 
 
@@ -44,14 +46,15 @@ class YoloV8:
     ) -> None:
         self.name = name
         self.class_ids = (class_id,)
-        self._session = session_for(name, model_bytes, device, sharing=sharing)
+        self._frame = frame_on(device, replace(_FRAME, multiple_px=_INPUT_PX), _INPUT_PX)
+        self._session = session_for(name, model_bytes, device, sharing=sharing, frame=self._frame)
 
     def detect(self, pixels: Pixels, threshold: float) -> Detections:
         """Find plates; see `Detector.detect`. Pictures of any size are fitted into the network's square."""
         height, width = pixels.shape[:2]
         scale = _INPUT_PX / max(height, width)
         fitted = cv2.resize(pixels, (max(1, round(width * scale)), max(1, round(height * scale))))
-        (raw,) = self._session.run(_blob(np.asarray(fitted, np.uint8), _INPUT_PX), (_OUTPUT,))
+        (raw,) = self._session.run(self._frame.around(np.asarray(fitted, np.uint8)), (_OUTPUT,))
         # Rows: centre x, centre y, width, height, confidence, then the mask coefficients that a mask head adds.
         rows = checked(self.name, raw, (1, None, None))[0]
         checked(self.name, rows[:5], (5, None))
@@ -84,16 +87,17 @@ class YoloV8Levels:
         self.name = name
         self.class_ids = (class_id,)
         free = {"images": ("n", 3, "h", "w")}
-        self._session = session_for(name, model_bytes, device, free, tuple(_LEVELS), sharing)
+        self._frame = frame_on(device, _FRAME, _GPU_MULTIPLE_PX)
+        self._session = session_for(name, model_bytes, device, free, tuple(_LEVELS), sharing, self._frame)
 
     def detect(self, pixels: Pixels, threshold: float) -> Detections:
         """Find plates; see `Detector.detect`. The picture is padded, never scaled."""
         height, width = pixels.shape[:2]
-        blob = _blob(pixels, _MULTIPLE_PX)
-        levels = self._session.run(blob, tuple(_LEVELS))
+        sides = self._frame.sides(pixels)
+        levels = self._session.run(self._frame.around(pixels), tuple(_LEVELS))
         parts = []
         for raw, stride_px in zip(levels, _LEVELS.values(), strict=True):
-            shape = (1, 4 * _DISTANCES + 1, blob.shape[2] // stride_px, blob.shape[3] // stride_px)
+            shape = (1, 4 * _DISTANCES + 1, *(side // stride_px for side in sides))
             boxes, confidence = _decoded(checked(self.name, raw, shape)[0], stride_px, threshold)
             parts.append(Detections.of(clip(boxes, width, height), confidence, *self.class_ids))
         return Detections.concatenate(parts)
@@ -110,8 +114,3 @@ def _decoded(level: NDArray[np.float32], stride_px: int, threshold: float) -> tu
     middle = np.stack([x, y]) + 0.5
     boxes = np.concatenate([middle - sides[:2], middle + sides[2:]]).T * np.float32(stride_px)
     return boxes.astype(np.float32), confidence[y, x].astype(np.float32)
-
-
-def _blob(pixels: Pixels, multiple_px: int) -> NDArray[np.float32]:
-    """A picture [h, w, 3], padded to the next multiples, as the network takes it: float32 [1, 3, H, W], 0 to 1."""
-    return padded_planes(pixels, multiple_px, _PADDING_GREY)[None] / np.float32(255)

@@ -177,12 +177,22 @@ def test_a_device_without_room_for_one_input_is_told_at_the_start() -> None:
 def test_the_place_where_batches_are_put_together_is_used_again() -> None:
     """What is joined there is what was given, whatever was there before; it grows and is not made anew."""
     staging = Staging()
-    first = staging.joined(numbered(3, 2, 4))
-    np.testing.assert_array_equal(first, np.concatenate(numbered(3, 2, 4)))
+    first = staging.joined(numbered(4, 2, 4))
+    np.testing.assert_array_equal(first, np.concatenate(numbered(4, 2, 4)))
     small = staging.joined([np.ones((1, 4), np.float32)])
+    assert small.shape == (1, 4)
     assert np.shares_memory(first, small)
     wide = staging.joined([np.full((5, 9), 7, np.float16), np.full((1, 9), 8, np.float16)])
-    assert (wide.dtype, wide.shape, wide[5, 0]) == (np.float16, (6, 9), 8)
+    assert (wide.dtype, wide.shape, wide[5, 0]) == (np.float16, (8, 9), 8)
+
+
+@pytest.mark.parametrize(("rows", "run"), [(1, 1), (2, 2), (3, 4), (5, 8), (9, 16), (16, 16)])
+def test_batches_for_a_gpu_have_few_sizes(rows: int, run: int) -> None:
+    """Zeros, not what stood there before, fill a batch up to the next power of two."""
+    staging = Staging()
+    staging.joined([np.full((32, 3), 9, np.uint8)])
+    joined = staging.joined([np.full((1, 3), 7, np.uint8)] * rows)
+    assert joined.tolist() == [[7] * 3] * rows + [[0] * 3] * (run - rows)
 
 
 def test_batches_from_that_place_are_answered_alike() -> None:

@@ -35,9 +35,9 @@ def test_a_gpu_is_asked_for_by_onnx_runtime(network: bytes, monkeypatch: pytest.
     """OpenVINO never takes over what was to run on a GPU."""
     asked = []
     monkeypatch.setattr(runtime, "resolve_device", lambda device: "cuda")
-    monkeypatch.setattr(runtime, "Session", lambda *given: asked.append(given))
+    monkeypatch.setattr(runtime, "Session", lambda *given, **_: asked.append(given))
     runtime.runtime_for("street", network, "auto")
-    assert asked == [("street", network, "auto", None)]
+    assert asked == [("street", network, "auto", None, ())]
 
 
 def test_faces_are_seen_alike_on_either_runtime(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import components.detection.runtime as runtime
+import components.detection.sanity as sanity
 from components.detection.batching import Batched
 from components.detection.bundle import Bundle, load_cascade
 from components.detection.gpus import gpu_count, told
@@ -20,7 +21,9 @@ from components.detection.onnx_runtime import Session, in_precision, providers, 
 from components.detection.runtime import Sharing, runtime_for, session_for
 from components.detection.shipped import shipped_files
 from components.detection.yolov8 import _LEVELS
+from components.detections import iou
 from components.errors import DeviceError, ModelError, OutOfMemoryError
+from components.imaging.reading import decode
 from components.settings import Params
 from tests.small_street import noise
 
@@ -123,11 +126,63 @@ def test_on_a_gpu_the_batch_is_found_and_put_together_in_its_place(
     (file,) = (file for file in shipped_files() if file.detector == "street")
     made = OnGpu("street", file.read())
     monkeypatch.setattr(runtime, "resolve_device", lambda device: "cuda")
-    monkeypatch.setattr(runtime, "Session", lambda *_: made)
+    monkeypatch.setattr(runtime, "Session", lambda *_, **__: made)
     shared = runtime_for("street", file.read(), "cuda", sharing=sharing.of(side_px=96))
     assert isinstance(shared, Batched)
     assert shared.limit == 2
     assert tried == [(1, 3, 96, 96), (2, 3, 96, 96), (4, 3, 96, 96)]
+
+
+def as_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on networks are loaded as for a GPU, and run on ONNX Runtime's CPU kernels."""
+
+    def session(name: str, model_bytes: bytes, device: str, *rest: object, **more: object) -> Session:
+        return Session(name, model_bytes, "cpu", *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(runtime, "resolve_device", lambda device: "cuda")
+    monkeypatch.setattr(runtime, "Session", session)
+
+
+@pytest.mark.parametrize("divisor", [1.0, 255.0])
+def test_a_network_that_is_shown_pixels_says_what_it_says_of_their_planes(divisor: float) -> None:
+    """The same bits, in one batch of two; of platedet, whose input has half the bits, nearly."""
+    for file in shipped_files():
+        if file.detector == "verifier":
+            continue
+        free = {"centerface": {"input.1": ("n", 3, "h", "w")}, "platedet": {"images": ("n", 3, "h", "w")}}
+        ends = tuple(_LEVELS) if file.detector == "platedet" else ()
+        given = file.detector, file.read(), "cpu", free.get(file.detector), ends
+        planes, pixels = Session(*given), Session(*given, divisor=divisor)  # type: ignore[arg-type]
+        shown = np.stack([noise(96, 64), noise(96, 64)[::-1]])
+        told = planes.run(shown.transpose(0, 3, 1, 2).astype(np.float32) / np.float32(divisor), planes.output_names)
+        for got, want in zip(pixels.run(shown, planes.output_names), told, strict=True):
+            np.testing.assert_allclose(got, want, rtol=0, atol=0.02 if file.detector == "platedet" else 0)
+
+
+def test_a_cascade_loaded_as_for_a_gpu_finds_what_one_on_a_cpu_finds(
+    params: Params, sharing: Sharing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pixels instead of planes, wider grey frames and batches filled up: the same objects, with room for rounding.
+
+    Noise has proposals without end, whose order and suppression hang on the last digits; so the surest are compared.
+    """
+    bundle = Bundle("shipped", "1", shipped_files())
+    region = params.regions["strict"]
+    with monkeypatch.context() as patched:
+        patched.setattr(runtime, "is_installed", lambda: False)
+        alone = load_cascade(bundle, params.detection)
+    as_on_a_gpu(monkeypatch)
+    shared = load_cascade(bundle, params.detection, "cuda", sharing.of(side_px=64))
+    folder = Path(sanity.__file__).parent / "sanity_pictures"
+    pictures = [decode(file.read_bytes(), params.reading).pixels for file in sorted(folder.glob("*.jpg"))]
+    for pixels, answer in zip(pictures, in_threads(lambda one: shared.propose(one, region), pictures), strict=True):
+        want = alone.propose(pixels, region)
+        sure = want.confidence >= 0.3
+        assert sure.any()
+        nearest = iou(want.xyxy[sure], answer.xyxy) * (want.class_id[sure, None] == answer.class_id)
+        assert nearest.max(axis=1).min() > 0.8
+        told = answer.confidence[nearest.argmax(axis=1)]
+        np.testing.assert_allclose(told, want.confidence[sure], atol=0.1)
 
 
 @pytest.mark.parametrize(
