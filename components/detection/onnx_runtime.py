@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from components.detection.onnx_graph import float_form, is_half, pixel_form, self_contained
+from components.detection.planned import Planned
 from components.errors import DeviceError, ModelError, OutOfMemoryError, StreetveilError
 from components.settings import Gpu
 
@@ -20,6 +22,7 @@ _PROVIDERS: dict[Literal["cpu", "cuda"], str] = {
 }
 _TENSORRT = "TensorrtExecutionProvider"
 _MIB = 2**20
+_SHAPES = 48  # of input for which a GPU keeps its plans
 
 # ONNX Runtime has one class for all that goes wrong in a run: its words say what. Its own allocator's come first, also
 # where the limit for a network is reached, then those of CUDA and its libraries, and of C++.
@@ -77,8 +80,9 @@ class Session:
             if divisor is not None:
                 network = pixel_form(network, divisor)
             offered = providers(kind, gpu, gpu_index, precision)
-            self._session = onnxruntime.InferenceSession(network, options, providers=offered)
-            first_input = self._session.get_inputs()[0]
+            load = partial(onnxruntime.InferenceSession, network, options, providers=offered)
+            self._planned = Planned(load, _SHAPES if kind == "cuda" else 0)
+            first_input = self._planned.first.get_inputs()[0]
         except StreetveilError:
             raise
         except Exception as error:  # ONNX Runtime's own hierarchy is private
@@ -87,7 +91,7 @@ class Session:
         self.input_shape: list[int | str | None] = first_input.shape
         of_floats = np.float16 if "float16" in first_input.type else np.float32
         self.input_dtype: type[np.generic] = of_floats if divisor is None else np.uint8
-        self.output_names = [output.name for output in self._session.get_outputs()]
+        self.output_names = [output.name for output in self._planned.first.get_outputs()]
 
     def run(self, blob: NDArray, outputs: Sequence[str]) -> list[NDArray]:
         """Run the network on one batch [n, ...].
@@ -102,8 +106,17 @@ class Session:
             raise ModelError(
                 f"{self.name}: has no output {', '.join(sorted(missing))}; the file is not the registered model"
             )
+        shown = blob.astype(self.input_dtype, copy=False)
         try:
-            return self._session.run(list(outputs), {self.input_name: blob.astype(self.input_dtype, copy=False)})
+            return self._run(shown, outputs)
+        except OutOfMemoryError:
+            if not self._planned.forget_others(shown.shape):
+                raise
+            return self._run(shown, outputs)
+
+    def _run(self, shown: NDArray, outputs: Sequence[str]) -> list[NDArray]:
+        try:
+            return self._planned.of(shown.shape).run(list(outputs), {self.input_name: shown})
         except Exception as error:
             raise run_error(self.name, error) from error
 
