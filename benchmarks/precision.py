@@ -65,6 +65,7 @@ def main() -> None:
     """Print the table as Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--forms", choices=get_args(Precision), nargs="+", default=get_args(Precision))
     parser.add_argument("--prepared", type=Path)
     parser.add_argument("--root", type=Path, default=PROJECT_ROOT, help="what its pictures' paths are relative to")
     parser.add_argument("--images", type=int, default=60)
@@ -74,7 +75,7 @@ def main() -> None:
     head += ("plate object recall", "plate pixel recall", "pixel FPR")
     print("| " + " | ".join(head) + " |\n|" + "---|" * len(head))
     with tempfile.TemporaryDirectory() as folder:
-        cascades = {form: cascade_in(form, params, given.device) for form in get_args(Precision)}
+        cascades = {form: cascade_in(form, params, given.device) for form in given.forms}
         rendered = list(_rendered(Path(folder) / "rendered"))
         table("rendered plates", cascades, params, Path(folder), rendered)
         if given.prepared is not None:

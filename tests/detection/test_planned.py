@@ -69,7 +69,7 @@ def test_a_device_that_plans_for_all_shapes_loads_once(loaded: list[int]) -> Non
 
 
 def test_a_run_without_room_is_tried_again_when_other_shapes_have_made_some(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The memory of the small shape is what the large one lacks; with nothing left to let go, it is the caller's turn."""
+    """The memory of the small shape is what the large one lacks; with nothing left to let go, the caller is told."""
     (file,) = (file for file in shipped_files() if file.detector == "street")
     session = Session("street", file.read())
     session._planned._most = 4
