@@ -91,7 +91,7 @@ def recorded() -> Iterator[list[NetworkRun]]:
 
     def recording(run: Callable[..., list[NDArray]]) -> Callable[..., list[NDArray]]:
         def record(session: Any, blob: NDArray, outputs: Sequence[str]) -> list[NDArray]:
-            runs.append((session, np.array(blob, np.float32), tuple(outputs)))
+            runs.append((session, np.array(blob), tuple(outputs)))
             return run(session, blob, outputs)
 
         return record

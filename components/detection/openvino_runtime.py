@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from components.detection.onnx_graph import refuse_nan, self_contained
+from components.detection.onnx_graph import pixel_form, refuse_nan, self_contained
 from components.detection.onnx_runtime import run_error
 from components.errors import ModelError, StreetveilError
 
@@ -30,6 +30,7 @@ class OpenVinoSession:
         model_bytes: the ONNX file's bytes, in float or with 8-bit nodes (QDQ); nothing else is read.
         free_inputs: input name to dimension names, for exports whose fixed dimensions are to be freed.
         threads: cores for one picture; one process per core is faster than threads.
+        divisor: if there is one, it is shown pixels, uint8 [n, h, w, 3], and divides them by this.
     """
 
     def __init__(
@@ -38,11 +39,14 @@ class OpenVinoSession:
         model_bytes: bytes,
         free_inputs: Mapping[str, Sequence[str | int]] | None = None,
         threads: int = 1,
+        divisor: float | None = None,
     ) -> None:
         self.name = name
+        self._input_dtype = np.float32 if divisor is None else np.uint8
         try:
             refuse_nan(name, model_bytes)
-            network = _network(self_contained(name, model_bytes, free_inputs or {}))
+            whole = self_contained(name, model_bytes, free_inputs or {})
+            network = _network(whole if divisor is None else pixel_form(whole, divisor))
             if not network.inputs:
                 raise ModelError(f"{name}: not a usable ONNX file (it looks at nothing)")
             self.input_shape: list[int | str | None] = [
@@ -60,7 +64,7 @@ class OpenVinoSession:
             raise ModelError(f"{name}: not a usable ONNX file ({' '.join(str(error).split())[:160]})") from error
 
     def run(self, blob: NDArray, outputs: Sequence[str]) -> list[NDArray]:
-        """Run the network on one batch [n, c, h, w]; the results are the caller's own.
+        """Run the network on one batch [n, ...]; the results are the caller's own.
 
         Raises:
             OutOfMemoryError: a smaller batch may fit.
@@ -72,7 +76,7 @@ class OpenVinoSession:
                 f"{self.name}: has no output {', '.join(sorted(missing))}; the file is not the registered model"
             )
         try:
-            batch = np.ascontiguousarray(blob, np.float32)
+            batch = np.ascontiguousarray(blob, self._input_dtype)
             results = self._request.infer({0: batch}, share_inputs=True, share_outputs=False)
             return [results[name] for name in outputs]
         except Exception as error:

@@ -49,7 +49,8 @@ class Street:
         height, width = pixels.shape[:2]
         (raw,) = self._runtime.run(self._frame.around(pixels), (_OUTPUT,))
         rows = checked(self.name, raw, (1, 4 + len(CLASS_NAMES), None))[0]
-        class_id, anchor = np.nonzero(rows[4:] >= threshold)
+        # As np.nonzero of the table, which is three times as slow.
+        class_id, anchor = np.divmod(np.flatnonzero(rows[4:] >= threshold), rows.shape[1])
         boxes = clip(rows[:4, anchor].T, width, height)
         return Detections.of(boxes, rows[4 + class_id, anchor], class_id)
 

@@ -30,7 +30,7 @@ def merge_duplicates(
     """
     order = np.argsort(-found.confidence, kind="stable")
     found, counts = found.select(order), counts[order]
-    cut = np.zeros(len(found), bool) if cut is None else cut[order]
+    cut = None if cut is None else cut[order]
     leaders: list[int] = []
     boxes: list[Boxes] = []
     left = np.arange(len(found))
@@ -40,9 +40,12 @@ def merge_duplicates(
         if turn_px:
             others = _nearest(others, box, turn_px)
         same_class = found.class_id[rest] == found.class_id[leader]
-        same_place = (iou(box, others)[0] >= min_iou) | (cut[rest] & (_shares(others, box) >= min_iou))
+        same_place = iou(box, others)[0] >= min_iou
+        if cut is not None:
+            same_place |= cut[rest] & (_shares(others, box) >= min_iou)
         absorbed = same_class & same_place
-        boxes.append(hull(np.concatenate([box, others[absorbed & counts[rest]]])))
+        widened_by = others[absorbed & counts[rest]]
+        boxes.append(hull(np.concatenate([box, widened_by])) if len(widened_by) else box)
         leaders.append(int(leader))
         left = rest[~absorbed]
     if not leaders:

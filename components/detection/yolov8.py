@@ -46,7 +46,7 @@ class YoloV8:
     ) -> None:
         self.name = name
         self.class_ids = (class_id,)
-        self._frame = frame_on(device, replace(_FRAME, multiple_px=_INPUT_PX), _INPUT_PX)
+        self._frame = frame_on(device, replace(_FRAME, multiple_px=_INPUT_PX), _INPUT_PX, by_openvino=False)
         self._session = session_for(name, model_bytes, device, sharing=sharing, frame=self._frame)
 
     def detect(self, pixels: Pixels, threshold: float) -> Detections:
@@ -87,7 +87,7 @@ class YoloV8Levels:
         self.name = name
         self.class_ids = (class_id,)
         free = {"images": ("n", 3, "h", "w")}
-        self._frame = frame_on(device, _FRAME, _GPU_MULTIPLE_PX)
+        self._frame = frame_on(device, _FRAME, _GPU_MULTIPLE_PX, by_openvino=False)
         self._session = session_for(name, model_bytes, device, free, tuple(_LEVELS), sharing, self._frame)
 
     def detect(self, pixels: Pixels, threshold: float) -> Detections:

@@ -257,8 +257,7 @@ def changed_blocks(before: bytes, after: bytes, layout: Layout) -> list[NDArray[
     def compare(component: int, row: int, blocks: turbojpeg.RowOfBlocks) -> None:
         plane = planes[component]
         if row < len(plane):
-            old = plane[row].view(np.uint64)  # four coefficients at a time
-            new = blocks()[: len(old)].view(np.uint64)
+            old, new = plane[row], blocks()[: plane.shape[1]]
             is_same = old.shape == new.shape and old.tobytes() == new.tobytes()
             changed[component][row] = False if is_same else _differ(old, new)
 
@@ -266,5 +265,8 @@ def changed_blocks(before: bytes, after: bytes, layout: Layout) -> list[NDArray[
     return changed
 
 
-def _differ(old: NDArray[np.uint64], new: NDArray[np.uint64]) -> NDArray[np.bool_] | bool:
-    return (old != new).any(axis=1) if old.shape == new.shape else True
+def _differ(old: turbojpeg.Blocks, new: turbojpeg.Blocks) -> NDArray[np.bool_] | bool:
+    if old.shape != new.shape:
+        return True
+    differ: NDArray[np.bool_] = (old.view(np.uint64) != new.view(np.uint64)).any(axis=1)  # four coefficients at a time
+    return differ
