@@ -105,6 +105,8 @@ def _compiled(network: Any, threads: int) -> Any:
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": 1,
         "PERFORMANCE_HINT": "LATENCY",
+        # It would bind the thread that runs the network to the first core, in every process to the same one.
+        "ENABLE_CPU_PINNING": False,
         # Where a processor has bfloat16 it would be the default; the same picture must be the same everywhere.
         "INFERENCE_PRECISION_HINT": "f32",
     }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from components.detection.onnx_runtime import Session
 from components.detection.openvino_runtime import OpenVinoSession, _network, is_installed
+from components.detection.shipped import shipped_files
 from components.errors import ModelError
 from components.settings import PROJECT_ROOT
 
@@ -145,3 +148,23 @@ session = OpenVinoSession("silu", Path(sys.argv[1]).read_bytes())
 assert before[0] and stack() == before
 """
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "silu.onnx")], cwd=PROJECT_ROOT, check=True)
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="on one core nothing can be seen of being bound to one")
+def test_no_network_binds_its_thread_to_a_core() -> None:
+    """In the middle of a run its thread may be on every core of the process: or all processes would share the first."""
+    (file,) = (file for file in shipped_files() if file.detector == "street")
+    session = OpenVinoSession("street", file.read())
+    runner, is_over, seen = threading.get_native_id(), threading.Event(), set()
+
+    def look() -> None:
+        while not is_over.wait(0.002):
+            seen.add(frozenset(os.sched_getaffinity(runner)))
+
+    watcher = threading.Thread(target=look)
+    watcher.start()
+    for _ in range(3):
+        session.run(np.zeros((1, 3, 480, 480), np.float32), ("found",))
+    is_over.set()
+    watcher.join()
+    assert seen == {frozenset(os.sched_getaffinity(0))}
