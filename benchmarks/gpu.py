@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -259,7 +259,7 @@ def run(args: argparse.Namespace, params: Params, device: Device) -> None:
                     code_revision="benchmark",
                     device=device,
                 )
-                print(measured(replace(order), processes, threads, until_s).line(), flush=True)
+                print(measured(order, processes, threads, until_s).line(), flush=True)
 
 
 def main() -> int:

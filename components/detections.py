@@ -114,9 +114,9 @@ def areas(xyxy: Boxes) -> NDArray[np.float32]:
 
 def intersections(a: NDArray, b: NDArray) -> NDArray:
     """Area that each box of `a` [n] shares with each of `b` [m], px² [n, m]; of the boxes' own dtype."""
-    wide = np.minimum(a[:, None, 2], b[None, :, 2]) - np.maximum(a[:, None, 0], b[None, :, 0])
-    high = np.minimum(a[:, None, 3], b[None, :, 3]) - np.maximum(a[:, None, 1], b[None, :, 1])
-    return np.maximum(wide, 0) * np.maximum(high, 0)
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    return np.clip(high - low, 0, None).prod(axis=2)
 
 
 def iou(a: Boxes, b: Boxes) -> NDArray[np.float32]:

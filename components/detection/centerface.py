@@ -8,12 +8,12 @@ from components.detection.detector import checked
 from components.detection.onnx_runtime import Device
 from components.detection.planes import Frame
 from components.detection.runtime import Sharing, frame_on, runtime_for
+from components.detection.safety_check import CANVAS_PX
 from components.detections import Detections, clip
 from components.imaging.reading import Pixels
 
 _STRIDE_PX = 4
 _FRAME = Frame(grey=0)
-_GPU_MULTIPLE_PX = 640  # each further shape takes a GPU's library seconds to plan for
 _HEATMAP, _SCALE, _OFFSET = "537", "538", "539"
 
 
@@ -38,7 +38,7 @@ class CenterFace:
     ) -> None:
         self.name = name
         self.class_ids = (class_id,)
-        self._frame = frame_on(device, _FRAME, _GPU_MULTIPLE_PX)
+        self._frame = frame_on(device, _FRAME, CANVAS_PX)
         free = {"input.1": ("n", 3, "h", "w")}
         self._runtime = runtime_for(name, model_bytes, device, free, sharing, self._frame)
 

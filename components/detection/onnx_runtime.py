@@ -81,8 +81,8 @@ class Session:
                 network = pixel_form(network, divisor)
             offered = providers(kind, gpu, gpu_index, precision)
             load = partial(onnxruntime.InferenceSession, network, options, providers=offered)
-            self._planned = Planned(load, _SHAPES if kind == "cuda" else 0)
-            first_input = self._planned.first.get_inputs()[0]
+            first = load()
+            first_input = first.get_inputs()[0]
         except StreetveilError:
             raise
         except Exception as error:  # ONNX Runtime's own hierarchy is private
@@ -91,7 +91,8 @@ class Session:
         self.input_shape: list[int | str | None] = first_input.shape
         of_floats = np.float16 if "float16" in first_input.type else np.float32
         self.input_dtype: type[np.generic] = of_floats if divisor is None else np.uint8
-        self.output_names = [output.name for output in self._planned.first.get_outputs()]
+        self.output_names = [output.name for output in first.get_outputs()]
+        self._planned = Planned(first, load, _SHAPES if kind == "cuda" else 0)
 
     def run(self, blob: NDArray, outputs: Sequence[str]) -> list[NDArray]:
         """Run the network on one batch [n, ...].

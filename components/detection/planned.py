@@ -17,36 +17,37 @@ class Planned(Generic[Loaded]):
     """A network, loaded once for each of the shapes that it is shown.
 
     Args:
-        load: loads it.
+        first: loaded already; for the first shape.
+        load: loads it again.
         most: of the shapes that are kept, those shown last; each holds memory of the device. 0 for a device that plans
             for all shapes alike, and needs it once.
     """
 
-    def __init__(self, load: Callable[[], Loaded], most: int) -> None:
+    def __init__(self, first: Loaded, load: Callable[[], Loaded], most: int) -> None:
+        self._unused: Loaded | None = first
         self._load, self._most = load, most
-        self.first = load()
         self._of_shape: OrderedDict[tuple[int, ...], Loaded] = OrderedDict()
 
     def of(self, shape: tuple[int, ...]) -> Loaded:
         """The one for a shape."""
-        if not self._most:
-            return self.first
-        if not self._of_shape:
-            self._of_shape[shape] = self.first
+        shape = self._planned_for(shape)
         if shape not in self._of_shape:
-            while len(self._of_shape) >= self._most:
+            while len(self._of_shape) >= max(self._most, 1):
                 self._of_shape.popitem(last=False)
-            self._of_shape[shape] = self._load()
+            first, self._unused = self._unused, None  # held twice, its memory would outlive its shape
+            self._of_shape[shape] = self._load() if first is None else first
         self._of_shape.move_to_end(shape)
         return self._of_shape[shape]
 
     def forget_others(self, shape: tuple[int, ...]) -> bool:
         """Let go of the memory of all other shapes; whether there were any."""
-        if not self._most:
-            return False
+        shape = self._planned_for(shape)
         own = self._of_shape.pop(shape, None)
         had_others = bool(self._of_shape)
         self._of_shape.clear()
         if own is not None:
-            self._of_shape[shape] = self.first = own
+            self._of_shape[shape] = own
         return had_others
+
+    def _planned_for(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return shape if self._most else ()

@@ -12,6 +12,7 @@ from components.detection.detector import checked
 from components.detection.onnx_runtime import Device
 from components.detection.planes import Frame
 from components.detection.runtime import Sharing, frame_on, session_for
+from components.detection.safety_check import CANVAS_PX
 from components.detections import Boxes, Detections, clip
 from components.imaging.reading import Pixels
 
@@ -21,7 +22,6 @@ _OUTPUT = "output0"
 
 # Where the network's three levels end, before what its export has fixed to one size; finest first, and their strides.
 _LEVELS = {f"/model.22/Concat_{i + 1}_output_0": stride_px for i, stride_px in enumerate((8, 16, 32))}
-_GPU_MULTIPLE_PX = 640
 _DISTANCES = 16  # to each side of a box, a distribution over 0 to 15 strides; Li et al. 2020, arXiv:2006.04388
 
 
@@ -87,7 +87,7 @@ class YoloV8Levels:
         self.name = name
         self.class_ids = (class_id,)
         free = {"images": ("n", 3, "h", "w")}
-        self._frame = frame_on(device, _FRAME, _GPU_MULTIPLE_PX, by_openvino=False)
+        self._frame = frame_on(device, _FRAME, CANVAS_PX, by_openvino=False)
         self._session = session_for(name, model_bytes, device, free, tuple(_LEVELS), sharing, self._frame)
 
     def detect(self, pixels: Pixels, threshold: float) -> Detections:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 
@@ -24,7 +26,7 @@ def counted(loaded: list[int], most: int) -> Planned[int]:
         loaded.append(len(loaded))
         return loaded[-1]
 
-    return Planned(load, most)
+    return Planned(load(), load, most)
 
 
 def test_every_shape_has_its_own_and_keeps_it(loaded: list[int]) -> None:
@@ -57,8 +59,21 @@ def test_a_shape_that_cannot_even_be_loaded_makes_others_go(loaded: list[int]) -
     planned.of((1,))
     planned.of((2,))
     assert planned.forget_others((3,))
-    assert planned.of((3,)) == 0
-    assert len(planned._of_shape) == 1
+    assert not planned.forget_others((3,))
+    assert planned.of((3,)) == 2
+
+
+def test_what_made_room_is_held_by_nobody() -> None:
+    """The session of the first shape ends with it, and its memory with that."""
+
+    class Held:
+        pass
+
+    planned = Planned(Held(), Held, 1)
+    first = weakref.ref(planned.of((1,)))
+    assert first() is not None
+    planned.of((2,))
+    assert first() is None
 
 
 def test_a_device_that_plans_for_all_shapes_loads_once(loaded: list[int]) -> None:
